@@ -1,0 +1,1 @@
+"""What Dosette does: one function, one message to PostgreSQL, one commit. The api and the scheduler share them."""

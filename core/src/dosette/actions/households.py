@@ -1,0 +1,58 @@
+"""Households and who lives in them; tokens."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+
+from psycopg2 import Binary
+
+from dosette.actions.replies import Answer, Request, answer
+from dosette.domain.errors import NotFound, Refused
+from dosette.storage import access
+from dosette.storage import households as sql
+from dosette.storage.access import at_console, token_digest
+from dosette.storage.connection import Database, Entry
+
+
+def found(database: Database, name: str, zone: str, now: datetime) -> str:
+    """The id of a new household."""
+    household_id: str = database.one(sql.NEW_ID)[0]
+    database.run(sql.ADD, at_console(household_id), name=name, zone=zone, now=now)
+    return household_id
+
+
+def at_home(database: Database, name: str | None) -> Entry:
+    """The entry of the person at the console: into the household of that name, or into the only one.
+
+    Raises NotFound; Refused when there are several and none is named.
+    """
+    all_of_them = database.run(access.HOUSEHOLDS)
+    chosen = [household_id for household_id, its_name in all_of_them if name in (None, its_name)]
+    if not chosen:
+        raise NotFound(f"there is no household{f' {name}' if name else ''} yet; make one with: dosette demo")
+    if len(chosen) > 1:
+        raise Refused(f"there are {len(chosen)} households; say which with --household NAME")
+    return at_console(chosen[0])
+
+
+def add_member(database: Database, entry: Entry, name: str, role: str, request: Request, now: datetime) -> Answer:
+    """Raises Refused when the name is taken: on a panel, two Anas can't be told apart."""
+    row = database.one(sql.ADD_MEMBER, entry, name=name, role=role, now=now, **request.values)
+    told = answer(row[0], row[1], request.key)
+    if told is None:
+        raise Refused(f"there is a member named {name} already; take another name", {"field": "name"})
+    return told
+
+
+def add_contact(database: Database, entry: Entry, member_id: str, channel: str, address: str, now: datetime) -> None:
+    database.run(sql.ADD_CONTACT, entry, member=member_id, channel=channel, address=address, now=now)
+
+
+def add_token(
+    database: Database, entry: Entry, name: str, member: str | None, scopes: Sequence[str], now: datetime
+) -> str:
+    """A new token; only its digest is stored, so this is the one time it can be seen."""
+    token = f"dosette_{secrets.token_urlsafe(32)}"
+    digest = Binary(token_digest(token))
+    database.run(access.ADD_TOKEN, entry, digest=digest, member=member, name=name, scopes=list(scopes), now=now)
+    return token

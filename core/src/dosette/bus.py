@@ -1,0 +1,126 @@
+"""The doorbell: Redis behind the few things we ask of it. It may lose everything at any moment; PostgreSQL may not."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from dosette.contracts.names import frame_key, hint_key, plan_key, press_key, redis_user
+
+HINTS_KEPT = 100
+FRAME_LIVES_S = 300
+CONNECT_TIMEOUT_S = 3.0
+ANSWER_TIMEOUT_S = 10.0
+
+__all__ = ["Bus", "BusDown", "connect", "connect_device"]
+
+BusDown = RedisError
+"""What every call here raises when Redis is away, full or refuses: nothing was lost, try again later."""
+
+
+def connect(url: str, block_s: float = 0.0) -> Redis:
+    """A client that fails within seconds and never retries by itself (a retried ping took 4.7 s)."""
+    return Redis.from_url(url, **_limits(block_s))
+
+
+def connect_device(address: str, user: str, password: str, block_s: float = 0.0) -> Redis:
+    """The same as a device's own user; `address` is `host:port`."""
+    host, _, port = address.rpartition(":")
+    return Redis(host=host, port=int(port), username=user, password=password, **_limits(block_s))
+
+
+def _limits(block_s: float) -> dict[str, Any]:
+    return {
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": ANSWER_TIMEOUT_S + block_s,
+        "retry": Retry(NoBackoff(), 0),
+        "health_check_interval": 0,
+    }
+
+
+class Bus:
+    """What the server and a device say to each other. Each method is one round trip; all raise BusDown."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def ping(self) -> None:
+        self._redis.ping()
+
+    def publish_plan(self, device_id: str, sealed: bytes) -> None:
+        """Puts the plan and rings: a hint that is lost costs seconds, the plan stays."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.set(plan_key(device_id), sealed)
+        pipeline.xadd(hint_key(device_id), {"look": "plan"}, maxlen=HINTS_KEPT, approximate=True)
+        pipeline.execute()
+
+    def plan(self, device_id: str) -> bytes | None:
+        return cast("bytes | None", self._redis.get(plan_key(device_id)))
+
+    def wait_for_hint(self, device_id: str, after: str, wait_s: float) -> str:
+        """The id of the newest hint after `after` ("$": from now on), or `after` itself when none came in time."""
+        answer = self._redis.xread({hint_key(device_id): after}, block=int(wait_s * 1000))
+        entries = [
+            entry for _, stream in cast("list[tuple[bytes, list[tuple[bytes, object]]]]", answer) for entry in stream
+        ]
+        return entries[-1][0].decode() if entries else after
+
+    def send_press(self, device_id: str, sealed: bytes) -> None:
+        self._redis.xadd(press_key(device_id), {"press": sealed})
+
+    def presses(self, device_ids: list[str], wait_s: float) -> Iterator[tuple[str, str, bytes]]:
+        """(device id, entry id, sealed press) of everything that waits; blocks up to `wait_s` when nothing does."""
+        streams = {press_key(each): "0" for each in device_ids}
+        device_of = {press_key(each).encode(): each for each in device_ids}
+        answer = self._redis.xread(cast("Any", streams), count=100, block=int(wait_s * 1000))
+        for stream, entries in cast("list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]", answer):
+            for entry_id, fields in entries:
+                yield device_of[stream], entry_id.decode(), fields.get(b"press", b"")
+
+    def forget_press(self, device_id: str, entry_id: str) -> None:
+        self._redis.xdel(press_key(device_id), entry_id)
+
+    def show_frame(self, device_id: str, png: bytes) -> None:
+        """What the panel shows; it fades when the device no longer says so."""
+        self._redis.set(frame_key(device_id), png, ex=FRAME_LIVES_S)
+
+    def frame(self, device_id: str) -> bytes | None:
+        return cast("bytes | None", self._redis.get(frame_key(device_id)))
+
+    def admit_devices(self, passwords: Mapping[str, str]) -> None:
+        """Gives each device (id → password) a Redis user that reaches its own four keys, read or write each."""
+        for device_id, password in passwords.items():
+            self._command("ACL", "SETUSER", redis_user(device_id), *_rights(device_id, password))
+
+    def expel_device(self, device_id: str) -> None:
+        """Ends a revoked device's connections and access."""
+        self._command("ACL", "DELUSER", redis_user(device_id))
+
+    def _command(self, *words: str) -> None:
+        self._redis.execute_command(*words)  # type: ignore[no-untyped-call]
+
+
+def _rights(device_id: str, password: str) -> list[str]:
+    return [
+        "reset",
+        "on",
+        f">{password}",
+        "-@all",
+        *(
+            "+get",
+            "+set",
+            "+xread",
+            "+xadd",
+            "+ping",
+            "+client|setinfo",
+            "+client|setname",
+            "+client|maint_notifications",
+        ),
+        f"%R~{plan_key(device_id)}",
+        f"%R~{hint_key(device_id)}",
+        f"%W~{press_key(device_id)}",
+        f"%W~{frame_key(device_id)}",
+    ]

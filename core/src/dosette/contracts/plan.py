@@ -1,0 +1,89 @@
+"""The plan: what one device needs to know to remind alone for 7 days. The scheduler writes it, SQL makes its JSON."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+VERSION = 1
+
+
+class UnknownVersion(Exception):
+    """The other side speaks a version that this one does not."""
+
+
+@dataclass(frozen=True)
+class PlannedDose:
+    """One dose as the panel shows it. `status` is stored state: pending, taken, skipped, missed or cancelled."""
+
+    id: str
+    member: str
+    medicine: str
+    strength: str
+    form: str
+    unit: str
+    amount: Decimal
+    note: str
+    opens_at: datetime
+    due_at: datetime
+    late_at: datetime
+    closes_at: datetime
+    status: str
+    resolved_at: datetime | None
+
+    @classmethod
+    def of(cls, raw: dict[str, str]) -> "PlannedDose":
+        return cls(
+            id=raw["id"],
+            member=raw["member"],
+            medicine=raw["medicine"],
+            strength=raw["strength"],
+            form=raw["form"],
+            unit=raw["unit"],
+            amount=Decimal(raw["amount"]),
+            note=raw["note"],
+            opens_at=_time(raw["opens_at"]),
+            due_at=_time(raw["due_at"]),
+            late_at=_time(raw["late_at"]),
+            closes_at=_time(raw["closes_at"]),
+            status=raw["status"],
+            resolved_at=_time(raw["resolved_at"]) if raw["resolved_at"] else None,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`number` grows with each plan of a device, so that one that comes late is known; `pressed` is the highest number of a
+    press that the server has taken in: the device may forget it."""
+
+    device_id: str
+    device: str
+    zone: str
+    epoch: str
+    number: int
+    pressed: int
+    issued_at: datetime
+    valid_until: datetime
+    doses: tuple[PlannedDose, ...]
+
+    @classmethod
+    def from_json(cls, body: bytes) -> "Plan":
+        """Raises UnknownVersion."""
+        raw = json.loads(body)
+        if raw.get("v") != VERSION:
+            raise UnknownVersion(f"plan version {raw.get('v')}; this program reads {VERSION}")
+        return cls(
+            device_id=raw["device_id"],
+            device=raw["device"],
+            zone=raw["zone"],
+            epoch=raw["epoch"],
+            number=raw["number"],
+            pressed=raw["pressed"],
+            issued_at=_time(raw["issued_at"]),
+            valid_until=_time(raw["valid_until"]),
+            doses=tuple(PlannedDose.of(dose) for dose in raw["doses"]),
+        )
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,15 @@
+"""Who may do what: roles of people, scopes of tokens."""
+
+READ, DOSES, MEDICINES, STOCK, MEMBERS = "read", "doses:take", "medicines:write", "stock:write", "members:write"
+SCOPES = (READ, DOSES, MEDICINES, STOCK, MEMBERS)
+ROLES = ("admin", "caregiver", "self", "viewer")
+
+
+def scopes_of(role: str) -> tuple[str, ...]:
+    """What a token of a member with this role may do, unless it was made with less."""
+    return {
+        "admin": SCOPES,
+        "caregiver": (READ, DOSES, MEDICINES, STOCK),
+        "self": (READ, DOSES, STOCK),
+        "viewer": (READ,),
+    }[role]

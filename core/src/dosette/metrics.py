@@ -1,0 +1,72 @@
+"""Prometheus metrics of every process: how they are made and how they are served.
+
+Names are `dosette_<noun>_<unit>[_total]`; labels come from closed sets; no person, medicine or id is ever a label.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+
+LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+
+def counter(name: str, what: str, labels: Iterable[str] = ()) -> Counter:
+    """A count that only grows; the library appends `_total`."""
+    return Counter(name, what, tuple(labels))
+
+
+def gauge(name: str, what: str, labels: Iterable[str] = ()) -> Gauge:
+    """A value that goes up and down."""
+    return Gauge(name, what, tuple(labels))
+
+
+def histogram(
+    name: str, what: str, labels: Iterable[str] = (), buckets: tuple[float, ...] = LATENCY_BUCKETS_S
+) -> Histogram:
+    """A distribution in nine buckets, in seconds unless `buckets` says otherwise."""
+    return Histogram(name, what, tuple(labels), buckets=buckets)
+
+
+def exposition() -> tuple[bytes, str]:
+    """All metrics of this process in Prometheus's text format, and its content type."""
+    return generate_latest(), CONTENT_TYPE_LATEST
+
+
+def serve_metrics(bind: str | None, healthy: Callable[[], bool] = lambda: True) -> ThreadingHTTPServer | None:
+    """Serves `/metrics` and `/health` (503 when `healthy` says no) on `host:port` from a daemon thread; None: nowhere."""
+    if not bind:
+        return None
+    host, _, port = bind.rpartition(":")
+    server = ThreadingHTTPServer((host, int(port)), _handler(healthy))
+    server.daemon_threads = True
+    Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return server
+
+
+def _handler(healthy: Callable[[], bool]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/metrics":
+                self._answer(HTTPStatus.OK, *exposition())
+            elif self.path == "/health":
+                alive = healthy()
+                status = HTTPStatus.OK if alive else HTTPStatus.SERVICE_UNAVAILABLE
+                self._answer(status, json.dumps({"status": "ok" if alive else "stuck"}).encode(), "application/json")
+            else:
+                self._answer(HTTPStatus.NOT_FOUND, b"only /metrics and /health are here\n", "text/plain")
+
+        def _answer(self, status: HTTPStatus, body: bytes, kind: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """A scrape every 15 seconds is no event."""
+
+    return Handler

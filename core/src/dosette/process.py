@@ -1,0 +1,45 @@
+"""What every process does first and last: settings, logs, clock, metrics, fault points; and stopping on SIGTERM."""
+
+import os
+import signal
+from dataclasses import dataclass
+from threading import Event
+from types import FrameType
+
+from dosette import faults
+from dosette.clock import Clock, clock_from
+from dosette.logs import configure_logs
+from dosette.settings import BadSetting, Common, Environment
+
+
+@dataclass(frozen=True)
+class Process:
+    """A started process: its environment, its clock, and the event that says stop."""
+
+    env: Environment
+    common: Common
+    clock: Clock
+    stopping: Event
+
+
+def start(service: str) -> Process:
+    """To be called once, by a `main` on the main thread."""
+    env = Environment(os.environ)
+    common = Common.of(env)
+    configure_logs(service, common.log_level)
+    try:
+        faults.arm(common.faults)
+    except ValueError as error:
+        raise BadSetting(str(error)) from None
+    return Process(env, common, clock_from(common.clock_file), _stopping_on_signals())
+
+
+def _stopping_on_signals() -> Event:
+    stopping = Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    return stopping

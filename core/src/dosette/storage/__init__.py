@@ -1,0 +1,1 @@
+"""PostgreSQL, the only truth: one file of SQL per noun, the connection, and the migrations."""

@@ -1,0 +1,53 @@
+"""Entries: who asks. Each is the first statement of a message, so that the second sees what was committed before the lock."""
+
+import hashlib
+from collections.abc import Sequence
+
+from psycopg2 import Binary
+
+from dosette.storage.connection import Entry, Statement, uuids
+
+
+def with_token(token: str, scope: str, writes: bool = False) -> Entry:
+    """A bearer of a token. Raises Unauthorized or Forbidden when it runs; locks the household when it `writes`."""
+    return Entry(
+        "SELECT enter(%(entry_digest)s, %(entry_scope)s, %(entry_writes)s); ",
+        {"entry_digest": Binary(token_digest(token)), "entry_scope": scope, "entry_writes": writes},
+    )
+
+
+def as_device(device_id: str) -> Entry:
+    """A paired device, whose press the scheduler takes in. Raises Unauthorized when it runs: unknown or revoked."""
+    return Entry("SELECT enter_device(%(entry_device)s); ", {"entry_device": device_id})
+
+
+def at_console(household_id: str) -> Entry:
+    """The person who runs the server, at its command line."""
+    return Entry("SELECT enter_console(%(entry_household)s); ", {"entry_household": household_id})
+
+
+def locking(household_ids: Sequence[str]) -> Entry:
+    """The scheduler, over the rows of these households, locked in the order that everybody keeps."""
+    return Entry("SELECT lock_households(%(entry_households)s); ", {"entry_households": uuids(household_ids)})
+
+
+def token_digest(token: str) -> bytes:
+    """What is stored of a token."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+HOUSEHOLDS = Statement("console_households", "SELECT id, name FROM console_households()")
+
+ADD_TOKEN = Statement(
+    "add_token",
+    """
+    INSERT INTO tokens (digest, household_id, member_id, name, scopes, created_at)
+    VALUES (%(digest)s, entered_household(), (SELECT id FROM members WHERE name = %(member)s), %(name)s, %(scopes)s, %(now)s)
+    RETURNING id
+    """,
+    digest="bytea",
+    member="text",
+    name="text",
+    scopes="text[]",
+    now="timestamptz",
+)

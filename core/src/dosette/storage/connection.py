@@ -1,0 +1,183 @@
+"""Connections to PostgreSQL: one for each thread, in autocommit, tested when borrowed, with prepared statements.
+
+One call of `Database.run` is one message and one commit: PostgreSQL makes the entry and the statement one transaction.
+"""
+
+import re
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import psycopg2
+from psycopg2 import errorcodes
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from dosette.domain.errors import DosetteError, Forbidden, Invalid, Unauthorized, Unavailable
+from dosette.metrics import counter, histogram
+
+STATEMENT_TIMEOUT_MS = 3000
+LOCK_TIMEOUT_MS = 2000
+CONNECT_TIMEOUT_S = 3
+
+Row = tuple[Any, ...]
+_T = TypeVar("_T")
+
+_messages = counter("dosette_sql_messages", "Messages sent to PostgreSQL, each one round trip and one commit")
+_seconds = histogram("dosette_sql_seconds", "Time from sending a message to PostgreSQL to its answer")
+
+
+class Statement:
+    """SQL with `%(named)s` values, prepared once on each connection that uses it; `types` are the values' SQL types."""
+
+    def __init__(self, name: str, sql: str, /, **types: str) -> None:
+        places = {value: f"${number}" for number, value in enumerate(types, start=1)}
+        body = re.sub(r"%\((\w+)\)s", lambda found: places[found[1]], sql)
+        signature = f"({', '.join(types.values())})" if types else ""
+        values = f"({', '.join(f'%({value})s' for value in types)})" if types else ""
+        self.name = name
+        self.prepare = f"PREPARE {name}{signature} AS {body}"
+        self.execute = f"EXECUTE {name}{values}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The first statement of a message: who asks, and whether the household is locked for a change."""
+
+    sql: str = ""
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+NOBODY = Entry()
+
+
+def uuids(ids: Sequence[str]) -> str:
+    """A `uuid[]` value."""
+    return "{" + ",".join(ids) + "}"
+
+
+class Database:
+    """Where `run` goes. Safe to share between threads; connect only after a fork.
+
+    Raises Unavailable when PostgreSQL is away, too slow or locked: nothing was saved.
+    """
+
+    def __init__(self, url: str, application: str) -> None:
+        self._url = url
+        self._application = application
+        self._local = threading.local()
+
+    def run(self, statement: Statement, entry: Entry = NOBODY, /, **values: object) -> list[Row]:
+        """The rows of `statement`, run after `entry` in the same message and the same transaction."""
+        return self._borrowed(lambda link: link.run(statement, entry, values))
+
+    def one(self, statement: Statement, entry: Entry = NOBODY, /, **values: object) -> Row:
+        """The only row of `statement`."""
+        return self.run(statement, entry, **values)[0]
+
+    def ping(self) -> None:
+        """Raises Unavailable when PostgreSQL does not answer."""
+        self._borrowed(lambda link: link.ping())
+
+    def close(self) -> None:
+        """Closes this thread's connection."""
+        link: _Link | None = getattr(self._local, "link", None)
+        if link is not None:
+            link.connection.close()
+            self._local.link = None
+
+    def _borrowed(self, use: Callable[["_Link"], _T]) -> _T:
+        _messages.inc()
+        started = time.perf_counter()
+        with _as_ours():
+            answer = use(self._link())
+        _seconds.observe(time.perf_counter() - started)
+        return answer
+
+    def _link(self) -> "_Link":
+        link: _Link | None = getattr(self._local, "link", None)
+        if link is None or not link.is_alive():
+            self.close()
+            link = self._local.link = _Link(connect(self._url, self._application))
+        return link
+
+
+class _Link:
+    """One connection and the names of what is prepared on it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._prepared: set[str] = set()
+
+    def run(self, statement: Statement, entry: Entry, values: Mapping[str, object]) -> list[Row]:
+        with self.connection.cursor() as cursor:
+            self._prepare(cursor, statement)
+            cursor.execute(f"{entry.sql}{statement.execute}", {**entry.values, **values})
+            return cursor.fetchall() if cursor.description else []
+
+    def ping(self) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+
+    def is_alive(self) -> bool:
+        """False when closed, or when PostgreSQL said something while nobody asked, which it does only to say goodbye."""
+        if self.connection.closed:
+            return False
+        ready, _, _ = select.select([self.connection], [], [], 0)
+        return not ready
+
+    def _prepare(self, cursor: Cursor, statement: Statement) -> None:
+        if statement.name not in self._prepared:
+            cursor.execute(statement.prepare)
+            self._prepared.add(statement.name)
+
+
+def connect(url: str, application: str) -> Connection:
+    """A connection in autocommit, in UTC, that gives up on slow statements and on locks. Raises psycopg2.Error."""
+    connection = psycopg2.connect(
+        url,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        application_name=application,
+        options=f"-c timezone=UTC -c search_path=dosette -c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS}",
+    )
+    connection.autocommit = True
+    return connection
+
+
+@contextmanager
+def _as_ours() -> Iterator[None]:
+    """Turns what PostgreSQL says into our errors; a bug of ours stays what it is."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        ours = _error(error)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def _error(error: psycopg2.Error) -> DosetteError | None:
+    code = error.pgcode
+    if code == "DO401":
+        return Unauthorized("this token is unknown or was revoked; make one with: dosette token create")
+    if code == "DO403":
+        scope = error.diag.message_primary
+        return Forbidden(f"this token lacks the scope {scope}; make one with: dosette token create --scope {scope}")
+    if code in (errorcodes.UNTRANSLATABLE_CHARACTER, errorcodes.CHARACTER_NOT_IN_REPERTOIRE):
+        return Invalid("a text holds a character that can't be stored (NUL)")
+    if code is None or code[:2] in _OUTAGES or code in _TOO_SLOW:
+        return Unavailable("the database is out of reach; nothing was saved, try again in a few seconds")
+    return None
+
+
+_OUTAGES = (
+    "08",
+    "53",
+    "57",
+    "58",
+)  # connection, resources (disk full, too many clients), operator intervention, system error
+_TOO_SLOW = (errorcodes.LOCK_NOT_AVAILABLE, errorcodes.DEADLOCK_DETECTED, errorcodes.READ_ONLY_SQL_TRANSACTION)

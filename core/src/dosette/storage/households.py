@@ -1,0 +1,71 @@
+"""Households, their members and contacts."""
+
+from dosette.storage.connection import Statement
+
+ADD = Statement(
+    "add_household",
+    """
+    INSERT INTO households (id, name, zone, created_at) VALUES (entered_household(), %(name)s, %(zone)s, %(now)s)
+    """,
+    name="text",
+    zone="text",
+    now="timestamptz",
+)
+
+GET = Statement(
+    "get_household",
+    """
+    SELECT jsonb_build_object('id', id, 'name', name, 'zone', zone, 'created_at', created_at)::text
+      FROM households WHERE id = entered_household()
+    """,
+)
+
+NEW_ID = Statement("new_id", "SELECT uuidv7()::text")
+
+LIST_MEMBERS = Statement(
+    "list_members",
+    """
+    SELECT jsonb_build_object(
+               'items', coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name, 'role', role, 'created_at', created_at)
+                                           ORDER BY id), '[]'),
+               'next_cursor', NULL)::text
+      FROM members WHERE household_id = entered_household()
+    """,
+)
+
+ADD_MEMBER = Statement(
+    "add_member",
+    """
+    WITH stored AS MATERIALIZED (
+        SELECT body, same FROM kept_reply(%(key)s, %(request_hash)s)
+    ), member AS (
+        INSERT INTO members (household_id, name, role, created_at)
+        SELECT entered_household(), %(name)s, %(role)s, %(now)s WHERE NOT EXISTS (SELECT FROM stored)
+        ON CONFLICT (household_id, name) DO NOTHING
+        RETURNING *
+    ), reply AS (
+        SELECT keep_reply(%(key)s, %(request_hash)s,
+                          jsonb_build_object('id', id, 'name', name, 'role', role, 'created_at', created_at), %(now)s) AS body
+          FROM member
+    )
+    SELECT outcome(stored.same, reply.body, 'name-taken'), coalesce(reply.body, stored.body)::text
+      FROM (SELECT) AS always LEFT JOIN stored ON true LEFT JOIN reply ON true
+    """,
+    name="text",
+    role="text",
+    key="text",
+    request_hash="bytea",
+    now="timestamptz",
+)
+
+ADD_CONTACT = Statement(
+    "add_contact",
+    """
+    INSERT INTO contacts (household_id, member_id, channel, address, created_at)
+    VALUES (entered_household(), %(member)s, %(channel)s, %(address)s, %(now)s)
+    """,
+    member="uuid",
+    channel="text",
+    address="text",
+    now="timestamptz",
+)

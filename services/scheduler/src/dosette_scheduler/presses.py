@@ -1,0 +1,69 @@
+"""Takes presses in: reads each device's stream, believes what is signed, and forgets an entry only when it is committed."""
+
+import logging
+from threading import Event
+
+from dosette.actions import devices, doses
+from dosette.actions.devices import Device, ServerKeys
+from dosette.bus import Bus, BusDown
+from dosette.clock import Clock
+from dosette.contracts.plan import UnknownVersion
+from dosette.contracts.press import Press
+from dosette.contracts.signing import BadSignature, unseal
+from dosette.domain.doses import pressed_at
+from dosette.domain.errors import Unauthorized, Unavailable
+from dosette.metrics import counter
+from dosette.storage.connection import Database
+
+WAIT_S = 5.0
+RETRY_S = 1.0
+
+log = logging.getLogger(__name__)
+_presses = counter("dosette_presses", "Presses taken in, by what became of each dose", ("outcome",))
+
+
+class PressDesk:
+    """Runs on a thread of its own, since waiting on Redis blocks. A press comes at least once, and counts once."""
+
+    def __init__(self, database: Database, bus: Bus, keys: ServerKeys, clock: Clock) -> None:
+        self._database = database
+        self._bus = bus
+        self._keys = keys
+        self._clock = clock
+
+    def run(self, stopping: Event) -> None:
+        while not stopping.is_set():
+            try:
+                self._serve(stopping)
+            except (BusDown, Unavailable) as error:
+                log.warning("presses wait", extra={"error": str(error.__cause__ or error)})
+                stopping.wait(RETRY_S)
+
+    def _serve(self, stopping: Event) -> None:
+        known = {device.id: device for device in devices.active(self._database)}
+        if not known:
+            stopping.wait(WAIT_S)
+            return
+        for device_id, entry_id, sealed in self._bus.presses(list(known), WAIT_S):
+            self._take_in(known[device_id], sealed)
+            self._bus.forget_press(device_id, entry_id)
+
+    def _take_in(self, device: Device, sealed: bytes) -> None:
+        """Raises Unavailable: the entry stays where it is, and later ones behind it, so that their order holds."""
+        try:
+            press = Press.from_json(unseal(sealed, self._keys.signing_key(device)))
+            outcomes = self._taken_in(device, press)
+        except (BadSignature, UnknownVersion, ValueError, Unauthorized) as error:
+            log.error("a press was refused", extra={"device_id": device.id, "error": repr(error)})
+            _presses.labels("forged").inc()
+        else:
+            log.info("a press was taken in", extra={"device_id": device.id, "press_id": press.id, "outcomes": outcomes})
+
+    def _taken_in(self, device: Device, press: Press) -> list[str]:
+        if press.device_id != device.id:
+            raise ValueError("it names another device")
+        now = self._clock()
+        outcomes = doses.take_in(self._database, press, pressed_at(press.at, press.clock_synced, now), now)
+        for outcome in outcomes:
+            _presses.labels(outcome).inc()
+        return outcomes
