@@ -11,7 +11,7 @@ from dosette.faults import fp
 from dosette.storage import devices as device_sql
 from dosette.storage import doses as sql
 from dosette.storage.access import as_device, locking
-from dosette.storage.connection import Database, Entry, uuids
+from dosette.storage.connection import NOBODY, Database, Entry, uuids
 
 BATCH = 500
 
@@ -49,12 +49,13 @@ def take_in(database: Database, press: Press, at: datetime, now: datetime) -> li
     return outcomes
 
 
-def close_missed(database: Database, now: datetime) -> int:
-    """Marks pending doses whose window has ended, over all households that this role sees; how many."""
-    households = [row[0] for row in database.run(sql.HOUSEHOLDS_WITH_MISSED, now=now, limit=BATCH)]
+def close_missed(database: Database, now: datetime, entry: Entry = NOBODY) -> int:
+    """Marks up to BATCH pending doses whose window has ended, over all households that `entry` sees; how many."""
+    households = [row[0] for row in database.run(sql.HOUSEHOLDS_WITH_MISSED, entry, now=now, limit=BATCH)]
     if not households:
         return 0
-    closed: int = database.one(sql.CLOSE_MISSED, locking(households), households=uuids(households), now=now)[0]
+    values = {"households": uuids(households), "now": now}
+    closed: int = database.one(sql.CLOSE_MISSED, entry if entry.sql else locking(households), **values)[0]
     return closed
 
 

@@ -21,6 +21,11 @@ def found(database: Database, name: str, zone: str, now: datetime) -> str:
     return household_id
 
 
+def count(database: Database) -> int:
+    """How many households this server has."""
+    return len(database.run(access.HOUSEHOLDS))
+
+
 def at_home(database: Database, name: str | None) -> Entry:
     """The entry of the person at the console: into the household of that name, or into the only one.
 
@@ -51,8 +56,10 @@ def add_contact(database: Database, entry: Entry, member_id: str, channel: str, 
 def add_token(
     database: Database, entry: Entry, name: str, member: str | None, scopes: Sequence[str], now: datetime
 ) -> str:
-    """A new token; only its digest is stored, so this is the one time it can be seen."""
+    """A new token; only its digest is stored, so this is the one time it can be seen. Raises NotFound for an unknown member."""
     token = f"dosette_{secrets.token_urlsafe(32)}"
     digest = Binary(token_digest(token))
-    database.run(access.ADD_TOKEN, entry, digest=digest, member=member, name=name, scopes=list(scopes), now=now)
+    made = database.run(access.ADD_TOKEN, entry, digest=digest, member=member, name=name, scopes=list(scopes), now=now)
+    if not made:
+        raise NotFound(f"there is no member named {member}; GET /api/v1/members lists them")
     return token

@@ -42,7 +42,8 @@ ADD_TOKEN = Statement(
     "add_token",
     """
     INSERT INTO tokens (digest, household_id, member_id, name, scopes, created_at)
-    VALUES (%(digest)s, entered_household(), (SELECT id FROM members WHERE name = %(member)s), %(name)s, %(scopes)s, %(now)s)
+    SELECT %(digest)s, entered_household(), (SELECT id FROM members WHERE name = %(member)s), %(name)s, %(scopes)s, %(now)s
+     WHERE %(member)s IS NULL OR EXISTS (SELECT FROM members WHERE name = %(member)s)
     RETURNING id
     """,
     digest="bytea",

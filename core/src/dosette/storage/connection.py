@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from uuid import UUID
 
 import psycopg2
 from psycopg2 import errorcodes
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
+from psycopg2.extensions import register_adapter
+from psycopg2.extras import UUID_adapter
 
 from dosette.domain.errors import DosetteError, Forbidden, Invalid, Unauthorized, Unavailable
 from dosette.metrics import counter, histogram
@@ -53,6 +56,8 @@ class Entry:
 
 
 NOBODY = Entry()
+
+register_adapter(UUID, UUID_adapter)
 
 
 def uuids(ids: Sequence[str]) -> str:

@@ -1,0 +1,44 @@
+"""The app factory."""
+
+import time
+
+from flask import Flask, Response, g, request
+
+from dosette.metrics import counter, histogram
+from dosette_api import devices, doses, errors, history, household, medicines, members, operations, schedules, stock
+from dosette_api.describe import description
+from dosette_api.household import Household
+
+MOST_BODY_BYTES = 64 * 1024
+
+_requests = counter("dosette_http_requests", "Requests answered", ("endpoint", "method", "status"))
+_seconds = histogram("dosette_http_request_seconds", "Time to answer a request", ("endpoint",))
+
+
+def create_app(outside: Household) -> Flask:
+    """The API over `outside`; nothing is connected before the first request needs it."""
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BODY_BYTES
+    app.extensions[household.NAME] = outside
+    app.before_request(_start_watch)
+    app.after_request(_stop_watch)
+    errors.register(app)
+    for noun in (medicines, schedules, stock, doses, history, members, devices):
+        app.register_blueprint(noun.views, url_prefix="/api/v1")
+    app.register_blueprint(operations.views)
+    description.register(app)
+    return app
+
+
+def _start_watch() -> None:
+    g.started = time.perf_counter()
+
+
+def _stop_watch(response: Response) -> Response:
+    endpoint = request.endpoint or "none"
+    _requests.labels(endpoint, request.method if request.method in _METHODS else "other", response.status_code).inc()
+    _seconds.labels(endpoint).observe(time.perf_counter() - g.started)
+    return response
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -1,0 +1,142 @@
+"""The command `dosette`: for the person who runs the server, at its console."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import psycopg2
+
+from dosette import process
+from dosette.actions import devices, households
+from dosette.actions.devices import ServerKeys
+from dosette.actions.replies import Request
+from dosette.domain.errors import DosetteError
+from dosette.domain.members import ROLES, SCOPES
+from dosette.process import Process
+from dosette.storage.connection import Database
+from dosette.storage.migrate import ROLES as DATABASE_ROLES
+from dosette.storage.migrate import migrate as apply_migrations
+from dosette_api import demo as demonstration
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Dosette's command line; DATABASE_URL says which server it speaks to."""
+
+
+def _console(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command its process; says our errors in one sentence, with exit code 1."""
+
+    @wraps(command)
+    def run(**options: Any) -> None:
+        started = process.start("console")
+        try:
+            command(started, **options)
+        except DosetteError as error:
+            _give_up(error.message)
+        except psycopg2.OperationalError as error:
+            _give_up(f"the database is out of reach: {str(error).strip()}")
+
+    return run
+
+
+@main.command()
+@_console
+def migrate(started: Process) -> None:
+    """Bring the database up to date (DATABASE_URL of a superuser)."""
+    passwords = {role: started.env.optional(f"DOSETTE_DB_PASSWORD_{role.upper()}") for role in DATABASE_ROLES}
+    applied = apply_migrations(
+        started.env.text("DATABASE_URL"), {role: word for role, word in passwords.items() if word}
+    )
+    click.echo(f"applied {', '.join(applied)}" if applied else "the database is up to date")
+
+
+@main.command()
+@_console
+def demo(started: Process) -> None:
+    """Fill a new server with a household to look at: three people, ten medicines, two weeks of history."""
+    made = demonstration.fill(_database(started), started.clock())
+    click.echo("the demo household lives here now" if made else "there is a household already; nothing was changed")
+
+
+@main.group()
+def member() -> None:
+    """People of the household."""
+
+
+@member.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), default="self", show_default=True)
+@click.option("--household", help="Name of the household, where there are several.")
+@_console
+def add_member(started: Process, name: str, role: str, household: str | None) -> None:
+    """Add a person; prints what was added."""
+    database = _database(started)
+    home = households.at_home(database, household)
+    click.echo(households.add_member(database, home, name, role, Request(None, b""), started.clock()).body)
+
+
+@main.group()
+def token() -> None:
+    """Access for programs."""
+
+
+@token.command("create")
+@click.option("--name", required=True, help="What it is for.")
+@click.option("--member", help="Who acts with it: history names them.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(SCOPES),
+    help="May be given several times; all, when left out.",
+)
+@click.option("--household", help="Name of the household, where there are several.")
+@_console
+def create_token(
+    started: Process, name: str, member: str | None, scopes: tuple[str, ...], household: str | None
+) -> None:
+    """Make a token and print it; it can't be seen again."""
+    database = _database(started)
+    home = households.at_home(database, household)
+    click.echo(households.add_token(database, home, name, member, scopes or SCOPES, started.clock()))
+
+
+@main.group()
+def device() -> None:
+    """Panels."""
+
+
+@device.command("pair")
+@click.option("--name", required=True, help="Where it stands, such as Kitchen.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The device.json to write.")
+@click.option("--redis", required=True, help="HOST:PORT of Redis as the device reaches it.")
+@click.option("--server", default="", help="Address of the pages, for its QR code.")
+@click.option("--household", help="Name of the household, where there are several.")
+@_console
+def pair_device(started: Process, name: str, out: Path, redis: str, server: str, household: str | None) -> None:
+    """Admit a device and write the file that its agent needs; prints its id."""
+    database, keys = _database(started), ServerKeys(started.env.text("DOSETTE_SECRET"))
+    home = households.at_home(database, household)
+    paired = devices.pair(database, home, name, keys, redis, server, started.clock())
+    try:
+        paired.write(out)
+    except OSError as error:
+        _give_up(f"{out} can't be written: {error.strerror}; the device must be paired again")
+    click.echo(paired.device_id)
+
+
+def _database(started: Process) -> Database:
+    return Database(started.env.text("DATABASE_URL"), "dosette-console")
+
+
+def _give_up(sentence: str) -> NoReturn:
+    click.echo(f"dosette: {sentence}", err=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

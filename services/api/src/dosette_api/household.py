@@ -1,0 +1,42 @@
+"""What every view works with: the database, the clock, and Redis where it is needed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app
+
+from dosette.clock import Clock
+from dosette.storage.connection import Database
+
+if TYPE_CHECKING:
+    from dosette.bus import Bus
+
+NAME = "dosette"
+
+
+@dataclass
+class Household:
+    """Everything outside the process that the API reaches."""
+
+    database: Database
+    clock: Clock
+    redis_url: str | None
+
+    def now(self) -> datetime:
+        return self.clock()
+
+    @cached_property
+    def bus(self) -> "Bus | None":
+        """Connected on first need: most households' API processes never import the client (20 MB)."""
+        if self.redis_url is None:
+            return None
+        from dosette.bus import Bus, connect
+
+        return Bus(connect(self.redis_url))
+
+
+def household() -> Household:
+    """The current app's."""
+    return cast("Household", current_app.extensions[NAME])

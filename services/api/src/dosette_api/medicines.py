@@ -1,0 +1,97 @@
+"""Medicines."""
+
+from decimal import Decimal
+from uuid import UUID
+
+from flask import Blueprint, Response
+from msgspec import UNSET, structs
+
+from dosette.actions import medicines as act
+from dosette.actions.medicines import NO_SUCH_MEDICINE, WantedMedicine
+from dosette.domain.members import MEDICINES
+from dosette.faults import fp
+from dosette.storage import doses as dose_sql
+from dosette.storage import medicines as sql
+from dosette_api.describe import described
+from dosette_api.household import household
+from dosette_api.reading import body, maybe_action, query, reader, writer
+from dosette_api.replying import done, page
+from dosette_api.shapes import Doses, Medicine, MedicineChange, MedicineQuery, Medicines, NewMedicine, WholeMedicine
+
+views = Blueprint("medicines", __name__)
+
+
+@views.get("/medicines")
+@described(Medicines, query=MedicineQuery)
+def list_medicines() -> Response:
+    """Medicines in use, in the order they were added."""
+    asked = query(MedicineQuery)
+    row = household().database.one(sql.LIST, reader(), member=asked.member, after=asked.cursor, limit=asked.limit)
+    return page(row[0])
+
+
+@views.get("/medicines/pending")
+@described(Doses)
+def list_pending() -> Response:
+    """Doses that are due or late now."""
+    return page(household().database.one(dose_sql.PENDING, reader(), now=household().now())[0])
+
+
+@views.get("/medicines/low-stock")
+@described(Medicines)
+def list_low_stock() -> Response:
+    """Medicines whose stock lasts fewer days than their low_days, at the rate of their schedule."""
+    return page(household().database.one(sql.LOW_STOCK, reader())[0])
+
+
+@views.post("/medicines")
+@described(Medicine, status=201, json=NewMedicine)
+def add_medicine() -> Response:
+    """Adds a medicine of a member; its schedule is put afterwards."""
+    entry, new, request = writer(MEDICINES), body(NewMedicine), maybe_action()
+    wanted = WantedMedicine(
+        str(new.member_id), new.name, new.strength, new.form, new.unit, new.ingredients, new.note, new.low_days
+    )
+    fp("A1")
+    return done(
+        act.add(household().database, entry, wanted, Decimal(new.on_hand), request, household().now()), status=201
+    )
+
+
+@views.get("/medicines/<uuid:medicine_id>")
+@described(Medicine, refusals=(404,))
+def get_medicine(medicine_id: UUID) -> Response:
+    """One medicine, archived or not."""
+    rows = household().database.run(sql.GET, reader(), medicine=str(medicine_id))
+    return page(rows[0][0] if rows else None, NO_SUCH_MEDICINE)
+
+
+@views.put("/medicines/<uuid:medicine_id>")
+@described(Medicine, json=WholeMedicine, refusals=(404,))
+def replace_medicine(medicine_id: UUID) -> Response:
+    """Replaces what describes it; whose it is, its schedule and its stock stay."""
+    return _change(medicine_id, WholeMedicine)
+
+
+@views.patch("/medicines/<uuid:medicine_id>")
+@described(Medicine, json=MedicineChange, refusals=(404,))
+def change_medicine(medicine_id: UUID) -> Response:
+    """Changes what is given."""
+    return _change(medicine_id, MedicineChange)
+
+
+@views.delete("/medicines/<uuid:medicine_id>")
+@described(status=204, refusals=(404,))
+def archive_medicine(medicine_id: UUID) -> Response:
+    """Takes it out of use: nothing more is planned, its history stays."""
+    act.archive(household().database, writer(MEDICINES), str(medicine_id), household().now())
+    return Response(status=204)
+
+
+def _change(medicine_id: UUID, shape: type[WholeMedicine] | type[MedicineChange]) -> Response:
+    entry, given, request = writer(MEDICINES), body(shape), maybe_action()
+    fields = {name: value for name, value in structs.asdict(given).items() if value is not UNSET}
+    if "ingredients" in fields:
+        fields["ingredients"] = list(fields["ingredients"])
+    fp("A1")
+    return done(act.change(household().database, entry, str(medicine_id), fields, request, household().now()))

@@ -1,0 +1,97 @@
+"""Reading a request: who asks, under which key, with what; strictly, and with errors that name the field."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from flask import request
+
+from dosette.actions.replies import Request
+from dosette.domain.errors import Invalid, Unauthorized
+from dosette.storage.access import with_token
+from dosette.storage.connection import Entry
+from dosette_api.errors import Malformed
+
+T = TypeVar("T")
+
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_AT = re.compile(r"(?P<what>.*?) - at `\$\.?(?P<field>[^`]*)`", re.DOTALL)
+
+
+def reader(scope: str = "read") -> Entry:
+    """The bearer, to read. Raises Unauthorized."""
+    return with_token(_bearer(), scope)
+
+
+def writer(scope: str) -> Entry:
+    """The bearer, to change something: locks the household. Raises Unauthorized."""
+    return with_token(_bearer(), scope, writes=True)
+
+
+def body(shape: type[T]) -> T:
+    """The JSON body as `shape`. Raises Malformed when it is not JSON, Invalid when a field is wrong."""
+    raw = request.get_data(cache=True)
+    if request.mimetype != "application/json":
+        raise Malformed(f"send the body as Content-Type: application/json, not {request.mimetype or 'without a type'}")
+    try:
+        return msgspec.json.decode(raw, type=shape, strict=True)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"the body is not JSON: {error}") from None
+
+
+def optional_body(shape: type[T]) -> T:
+    """The same, but an absent body means all defaults."""
+    return body(shape) if request.get_data(cache=True) else shape()
+
+
+def query(shape: type[T]) -> T:
+    """The query string as `shape`. Raises Invalid, naming the parameter."""
+    given: Mapping[str, Any] = request.args.to_dict()
+    repeated = [name for name, values in request.args.lists() if len(values) > 1]
+    if repeated:
+        raise Invalid(f"{repeated[0]}: given more than once", {"field": repeated[0]})
+    try:
+        return msgspec.convert({name: _number(name, value) for name, value in given.items()}, shape, strict=True)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+
+
+def action() -> Request:
+    """The request of a dose or stock action, which needs an Idempotency-Key. Raises Malformed."""
+    asked = maybe_action()
+    if asked.key is None:
+        raise Malformed("send an Idempotency-Key header (a UUID, say): the same key again never does it twice")
+    return asked
+
+
+def maybe_action() -> Request:
+    """The request of any other change, where a key is welcome."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise Malformed("Idempotency-Key: 1 to 200 visible ASCII characters, such as a UUID")
+    said = f"{request.method} {request.full_path}\n".encode() + request.get_data(cache=True)
+    return Request(key, hashlib.sha256(said).digest())
+
+
+def _bearer() -> str:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise Unauthorized("send Authorization: Bearer <token>; make a token with: dosette token create")
+    return token
+
+
+def _number(name: str, value: str) -> object:
+    return int(value) if name == "limit" and re.fullmatch(r"-?[0-9]{1,9}", value) else value
+
+
+def _invalid(told: str) -> Invalid:
+    """msgspec's sentence, with the field first: "steps[0].time: Expected `str`, got `int`"."""
+    found = _AT.fullmatch(told)
+    if found is None:
+        return Invalid(told)
+    field = found["field"].lstrip(".") or "body"
+    return Invalid(f"{field}: {found['what']}", {"field": field})

@@ -1,0 +1,29 @@
+"""How the API is served: gunicorn, one process with threads, set up in `gunicorn_conf.py`."""
+
+import os
+import sys
+
+from flask import Flask
+
+from dosette.clock import clock_from
+from dosette.faults import arm
+from dosette.settings import Common, Environment
+from dosette.storage.connection import Database
+from dosette_api.app import create_app
+from dosette_api.household import Household
+
+
+def application() -> Flask:
+    """The app as the environment describes it; gunicorn calls it once, before it forks."""
+    env = Environment(os.environ)
+    common = Common.of(env)
+    arm(common.faults)
+    database = Database(env.text("DATABASE_URL"), "dosette-api")
+    return create_app(Household(database, clock_from(common.clock_file), env.optional("REDIS_URL")))
+
+
+def main() -> None:
+    """The console command `dosette-api`: becomes gunicorn."""
+    Environment(os.environ).text("DATABASE_URL")
+    config, app = "python:dosette_api.gunicorn_conf", "dosette_api.serve:application()"
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "-c", config, app])  # noqa: S606
