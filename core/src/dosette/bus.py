@@ -117,7 +117,6 @@ def _rights(device_id: str, password: str) -> list[str]:
             "+ping",
             "+client|setinfo",
             "+client|setname",
-            "+client|maint_notifications",
         ),
         f"%R~{plan_key(device_id)}",
         f"%R~{hint_key(device_id)}",

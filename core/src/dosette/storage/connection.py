@@ -31,7 +31,11 @@ Row = tuple[Any, ...]
 _T = TypeVar("_T")
 
 _messages = counter("dosette_sql_messages", "Messages sent to PostgreSQL, each one round trip and one commit")
-_seconds = histogram("dosette_sql_seconds", "Time from sending a message to PostgreSQL to its answer")
+_seconds = histogram(
+    "dosette_sql_seconds",
+    "Time from sending a message to PostgreSQL to its answer",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0),
+)
 
 
 class Statement:

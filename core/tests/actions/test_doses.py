@@ -1,0 +1,193 @@
+"""Taking, skipping, undoing; races, replays and presses; on a real PostgreSQL."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from conftest import Home
+from dosette.actions import devices, doses
+from dosette.actions.devices import ServerKeys
+from dosette.contracts.plan import Plan
+from dosette.contracts.signing import unseal
+from dosette.domain.errors import KeyReused, NotFound, Refused
+from dosette.storage import history as history_sql
+from dosette.storage import stock as stock_sql
+from dosette.storage.connection import Database
+from dosette.testing import NOON, a_press
+
+SOON = NOON + timedelta(minutes=30)
+KEYS = ServerKeys("secret")
+
+
+def _history(home: Home) -> list[dict[str, object]]:
+    anything: dict[str, object] = dict.fromkeys(("before", "since", "until", "member", "medicine"))
+    items: list[dict[str, object]] = json.loads(
+        home.database.one(history_sql.LIST, home.reader(), **anything, limit=50)[0]
+    )["items"]
+    return items
+
+
+def _kinds(home: Home) -> list[object]:
+    return [event["kind"] for event in reversed(_history(home))]
+
+
+def _on_hand(home: Home, dose_id: str) -> str:
+    medicine = next(dose["medicine"] for dose in home.doses() if dose["id"] == dose_id)
+    row = home.database.one(stock_sql.LEDGER, home.reader(), medicine=medicine["id"], before=None, limit=50)  # type: ignore[index]
+    on_hand: str = json.loads(row[0])["on_hand"]
+    return on_hand
+
+
+def test_a_taken_dose_lowers_the_stock_and_stands_in_history(home: Home):
+    dose_id = home.dose(SOON, on_hand="10", amount="1.5")
+
+    told = json.loads(doses.take(home.database, home.writer(), dose_id, home.request(), SOON, SOON).body)
+
+    assert (told["status"], told["resolved_by"]["name"]) == ("taken", "Ana")
+    assert _on_hand(home, dose_id) == "8.5"
+    assert _kinds(home) == ["taken"]
+
+
+def test_a_second_taking_is_refused_with_who_and_when(home: Home):
+    dose_id = home.dose(SOON)
+    doses.take(home.database, home.writer(), dose_id, home.request(), SOON, SOON)
+
+    with pytest.raises(Refused, match=r"was taken at 12:30 by Ana; undo it first") as refused:
+        doses.take(home.database, home.writer(), dose_id, home.request(), SOON, SOON)
+
+    assert refused.value.facts["dose"]["resolved_by"]["name"] == "Ana"  # type: ignore[index]
+
+
+def test_the_same_key_again_is_answered_the_same_and_nothing_is_done(home: Home):
+    dose_id = home.dose(SOON, on_hand="10")
+
+    first = doses.take(home.database, home.writer(), dose_id, home.request("k"), SOON, SOON)
+    again = doses.take(home.database, home.writer(), dose_id, home.request("k"), SOON, SOON + timedelta(days=9))
+
+    assert (again.body, again.replayed) == (first.body, True)
+    assert _on_hand(home, dose_id) == "9"
+
+
+def test_the_same_key_for_another_request_is_refused(home: Home):
+    dose_id, request = home.dose(SOON), home.request("k")
+    doses.take(home.database, home.writer(), dose_id, request, SOON, SOON)
+
+    with pytest.raises(KeyReused):
+        doses.undo(home.database, home.writer(), dose_id, type(request)("k", b"other"), SOON, SOON)
+
+
+def test_undo_gives_the_stock_back_exactly_and_keeps_both_in_history(home: Home):
+    dose_id = home.dose(SOON, on_hand="10", amount="0.25")
+    for _ in range(3):
+        doses.take(home.database, home.writer(), dose_id, home.request(), SOON, SOON)
+        doses.undo(home.database, home.writer(), dose_id, home.request(), SOON, SOON)
+
+    assert _on_hand(home, dose_id) == "10"
+    assert _kinds(home) == ["taken", "undone"] * 3
+
+
+def test_a_skipped_dose_costs_nothing_and_keeps_its_reason(home: Home):
+    dose_id = home.dose(SOON, on_hand="10")
+
+    doses.skip(home.database, home.writer(), dose_id, "felt unwell", home.request(), SOON, SOON)
+
+    assert _on_hand(home, dose_id) == "10"
+    assert _history(home)[0]["reason"] == "felt unwell"
+
+
+def test_outside_its_window_a_dose_can_not_be_taken(home: Home):
+    dose_id = home.dose(SOON)
+
+    with pytest.raises(Refused, match="before 10:30"):
+        doses.take(
+            home.database, home.writer(), dose_id, home.request(), SOON - timedelta(hours=3), SOON - timedelta(hours=3)
+        )
+    with pytest.raises(Refused, match="until 14:30"):
+        doses.take(
+            home.database, home.writer(), dose_id, home.request(), SOON + timedelta(hours=3), SOON + timedelta(hours=3)
+        )
+
+
+def test_a_missed_dose_can_still_be_told_to_have_been_taken_in_time(home: Home, database_of: Callable[[str], Database]):
+    dose_id, evening = home.dose(SOON), SOON + timedelta(hours=8)
+    assert doses.close_missed(database_of("scheduler"), evening) == 1
+
+    doses.take(home.database, home.writer(), dose_id, home.request(), SOON, evening)
+
+    assert _kinds(home) == ["missed", "taken"]
+
+
+def test_a_dose_that_is_not_there_is_not_found(home: Home):
+    with pytest.raises(NotFound):
+        doses.take(home.database, home.writer(), home.id, home.request(), NOON, NOON)
+
+
+def test_of_many_who_take_at_once_one_succeeds_and_each_loser_is_told_who(home: Home):
+    doses_due = [home.dose(SOON, on_hand="5") for _ in range(5)]
+
+    def race(dose_id: str) -> str:
+        database = home.server.database("api")
+        try:
+            doses.take(database, home.writer(), dose_id, home.request(), SOON, SOON)
+        except Refused as refused:
+            return refused.message.split(" was ")[1]
+        finally:
+            database.close()
+        return "won"
+
+    with ThreadPoolExecutor(10) as pool:
+        outcomes = Counter(pool.map(race, doses_due * 10))
+
+    assert outcomes == {"won": 5, "taken at 12:30 by Ana; undo it first": 45}
+    assert {_on_hand(home, dose_id) for dose_id in doses_due} == {"4"}
+
+
+def test_the_chain_of_events_has_no_gap(home: Home):
+    for dose_id in [home.dose(SOON) for _ in range(4)]:
+        doses.take(home.database, home.writer(), dose_id, home.request(), SOON, SOON)
+
+    assert [event["seq"] for event in _history(home)] == [4, 3, 2, 1]
+
+
+def test_a_press_takes_what_it_names_and_comes_twice_without_harm(home: Home, database_of: Callable[[str], Database]):
+    scheduler, dose_id = database_of("scheduler"), home.dose(SOON, on_hand="10")
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+    press = a_press(paired.device_id, dose_id, at=SOON)
+
+    first, again = doses.take_in(scheduler, press, SOON, SOON), doses.take_in(scheduler, press, SOON, SOON)
+
+    assert (first, again) == (["done"], ["replayed"])
+    assert _on_hand(home, dose_id) == "9"
+    event = _history(home)[0]
+    assert (event["source"], event["on"]["name"], event["by"]) == ("panel", "Kitchen", None)  # type: ignore[index]
+
+
+def test_a_press_on_a_dose_that_a_phone_took_first_is_kept_as_a_conflict(
+    home: Home, database_of: Callable[[str], Database]
+):
+    dose_id = home.dose(SOON, on_hand="10")
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+    doses.take(home.database, home.writer(), dose_id, home.request(), SOON, SOON)
+
+    outcome = doses.take_in(database_of("scheduler"), a_press(paired.device_id, dose_id, at=SOON), SOON, SOON)
+
+    assert outcome == ["conflict"]
+    assert _kinds(home) == ["taken", "conflict"]
+    assert _on_hand(home, dose_id) == "9"
+
+
+def test_a_plan_says_what_the_device_must_know(home: Home, database_of: Callable[[str], Database]):
+    dose_id = home.dose(SOON)
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+    (device,) = devices.active(database_of("scheduler"))
+
+    sealed = devices.next_plan(database_of("scheduler"), device, KEYS, NOON)
+
+    assert sealed is not None
+    plan = Plan.from_json(unseal(sealed, paired.signing_key))
+    assert (plan.device, plan.number, plan.pressed) == ("Kitchen", 1, 0)
+    assert (plan.doses[0].id, plan.doses[0].due_at, plan.doses[0].member) == (dose_id, SOON, "Bruno")

@@ -1,0 +1,150 @@
+"""Changing a schedule, and keeping every plan ahead."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import time, timedelta
+from decimal import Decimal
+
+import pytest
+
+from conftest import Home
+from dosette.actions import doses, medicines, schedules
+from dosette.actions.schedules import WantedSchedule
+from dosette.domain.errors import Changed, NotFound
+from dosette.domain.schedules import Step
+from dosette.storage import schedules as sql
+from dosette.storage.connection import Database
+from dosette.testing import NOON
+
+SOON = NOON + timedelta(minutes=30)
+
+
+def _wanted(at: str) -> WantedSchedule:
+    return WantedSchedule((Step(time.fromisoformat(at), Decimal(1)),), zone="UTC")
+
+
+def _due(home: Home) -> list[str]:
+    return [str(dose["due_at"])[:16] for dose in home.doses()]
+
+
+def test_a_new_schedule_is_planned_at_once_for_more_than_a_week(home: Home):
+    home.schedule(home.medicine(), "12:30")
+
+    assert (_due(home)[0], _due(home)[-1], len(_due(home))) == ("2026-03-04T12:30", "2026-03-11T12:30", 8)
+
+
+def test_a_change_moves_the_future_and_leaves_the_past(home: Home):
+    medicine_id = home.medicine()
+    home.schedule(medicine_id, "12:30")
+    tomorrow = NOON + timedelta(days=1)
+
+    home.schedule(medicine_id, "18:00", now=tomorrow)
+
+    assert _due(home)[:3] == ["2026-03-04T12:30", "2026-03-05T18:00", "2026-03-06T18:00"]
+
+
+def test_a_dose_taken_early_is_not_planned_again_by_a_change(home: Home):
+    medicine_id = home.medicine()
+    home.schedule(medicine_id, "12:30")
+    doses.take(home.database, home.writer(), str(home.doses()[0]["id"]), home.request(), NOON, NOON)
+
+    home.schedule(medicine_id, "12:30")
+
+    assert [(dose["slot_on"], dose["status"]) for dose in home.doses()[:2]] == [
+        ("2026-03-04", "taken"),
+        ("2026-03-05", "pending"),
+    ]
+
+
+def test_the_same_key_changes_a_schedule_once(home: Home):
+    medicine_id = home.medicine()
+    entry = home.writer("medicines:write")
+    for _ in range(2):
+        told = schedules.change(
+            home.database, home.reader(), entry, medicine_id, _wanted("08:00"), home.request("k"), NOON
+        )
+
+    assert (told.replayed, json.loads(told.body)["version"]) == (True, 1)
+
+
+def test_changes_at_the_same_time_become_versions_one_after_the_other(home: Home):
+    medicine_id = home.medicine()
+
+    def change(hour: int) -> int:
+        database = home.server.database("api")
+        wanted = _wanted(f"{hour:02}:00")
+        try:
+            told = schedules.change(
+                database, home.reader(), home.writer("medicines:write"), medicine_id, wanted, home.request(), NOON
+            )
+        finally:
+            database.close()
+        version: int = json.loads(told.body)["version"]
+        return version
+
+    with ThreadPoolExecutor(3) as pool:
+        versions = sorted(pool.map(change, range(13, 16)))
+
+    assert versions == [1, 2, 3]
+    assert len(home.doses()) == 8
+
+
+def test_an_archived_medicine_has_no_schedule_to_change(home: Home):
+    medicine_id = home.medicine()
+    medicines.archive(home.database, home.writer("medicines:write"), medicine_id, NOON)
+
+    with pytest.raises(NotFound):
+        home.schedule(medicine_id, "08:00")
+
+
+def test_archiving_cancels_what_was_planned(home: Home):
+    medicine_id = home.medicine()
+    home.schedule(medicine_id, "12:30")
+
+    medicines.archive(home.database, home.writer("medicines:write"), medicine_id, NOON)
+
+    assert home.doses() == []
+
+
+def test_plans_are_extended_day_by_day_without_a_gap_or_a_double(home: Home, database_of: Callable[[str], Database]):
+    scheduler, medicine_id = database_of("scheduler"), home.medicine()
+    home.schedule(medicine_id, "12:30", "20:00")
+
+    for day in range(1, 13):
+        while schedules.extend_plans(scheduler, NOON + timedelta(days=day)):
+            pass
+
+    found = _due(home)
+    assert len(found) == len(set(found)) == 2 * 20
+
+
+def test_two_schedulers_that_plan_at_once_plan_once(home: Home, database_of: Callable[[str], Database]):
+    for name in ("A", "B", "C"):
+        home.schedule(home.medicine(name), "12:30")
+
+    def extend(_: int) -> int:
+        scheduler = home.server.database("scheduler")
+        planned = schedules.extend_plans(scheduler, NOON + timedelta(days=2))
+        scheduler.close()
+        return planned
+
+    with ThreadPoolExecutor(4) as pool:
+        planned = sum(pool.map(extend, range(4)))
+
+    assert planned == 3 * 2
+
+
+def test_nothing_to_plan_costs_one_statement(home: Home, database_of: Callable[[str], Database]):
+    home.schedule(home.medicine(), "12:30")
+
+    assert database_of("scheduler").run(sql.TO_PLAN, before=NOON + timedelta(days=7), limit=9) == []
+
+
+def test_a_schedule_that_others_keep_changing_is_given_up_with_a_word(home: Home, monkeypatch: pytest.MonkeyPatch):
+    medicine_id = home.medicine()
+    home.schedule(medicine_id, "12:30")
+    monkeypatch.setattr(schedules, "_context", lambda *_: ("UTC", 0))
+
+    with pytest.raises(Changed, match="read it again"):
+        home.schedule(medicine_id, "13:30")

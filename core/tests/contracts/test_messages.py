@@ -1,0 +1,68 @@
+"""Plans, presses, jobs and device files survive their own JSON, and refuse another version's."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dosette.contracts.device_file import DeviceFile
+from dosette.contracts.job import ReminderJob
+from dosette.contracts.plan import Plan, UnknownVersion
+from dosette.contracts.press import Press
+from dosette.testing import a_press
+
+A_FILE = DeviceFile("id", "http://server", "redis:6379", "user", "password", "ab" * 32)
+
+
+def test_a_press_is_the_same_after_its_journey():
+    press = a_press("device", "one", "two")
+
+    assert Press.from_json(press.to_json()) == press
+
+
+def test_a_press_of_an_unknown_kind_is_refused_by_name():
+    raw = json.loads(a_press("device").to_json()) | {"kind": "throw away"}
+
+    with pytest.raises(ValueError, match="throw away"):
+        Press.from_json(json.dumps(raw).encode())
+
+
+def test_a_press_that_lacks_a_field_is_refused():
+    raw = json.loads(a_press("device").to_json())
+    del raw["at"]
+
+    with pytest.raises(ValueError, match="at"):
+        Press.from_json(json.dumps(raw).encode())
+
+
+@pytest.mark.parametrize("kind", [Plan, Press])
+def test_another_version_is_refused(kind: type[Plan] | type[Press]):
+    with pytest.raises(UnknownVersion):
+        kind.from_json(b'{"v": 99}')
+
+
+def test_a_job_carries_ids_and_nothing_else():
+    assert ReminderJob(("a", "b")).payload() == {"v": 1, "reminder_ids": ["a", "b"]}
+
+
+@pytest.mark.parametrize("payload", [{}, {"v": 1}, {"v": 2, "reminder_ids": []}, {"v": 1, "reminder_ids": "abc"}])
+def test_a_job_of_another_shape_is_refused(payload: dict[str, object]):
+    with pytest.raises(ValueError, match="not a reminder job"):
+        ReminderJob.of(payload)
+
+
+def test_a_device_file_is_for_its_owner_only(tmp_path: Path):
+    path = tmp_path / "device.json"
+
+    A_FILE.write(path)
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert DeviceFile.read(path) == A_FILE
+
+
+def test_a_damaged_device_file_says_what_to_do(tmp_path: Path):
+    path = tmp_path / "device.json"
+    path.write_text('{"v": 1, "device_id": "x"}')
+
+    with pytest.raises(ValueError, match="pair the device again"):
+        DeviceFile.read(path)

@@ -1,0 +1,59 @@
+"""The bus against a real server: what a device may reach, and what it may not."""
+
+import pytest
+from redis import Redis
+from redis.exceptions import NoPermissionError
+
+from dosette.bus import Bus, connect_device
+from dosette.contracts.names import plan_key, redis_user
+from dosette_local.servers.valkey import Valkey
+
+
+@pytest.fixture
+def device(redis: Redis, valkey: Valkey) -> Redis:
+    """The client of a device named `one`, admitted."""
+    Bus(redis).admit_devices({"one": "password"})
+    return connect_device(f"127.0.0.1:{valkey.port}", redis_user("one"), "password")
+
+
+def test_a_device_reads_its_plan_and_sends_a_press(redis: Redis, device: Redis):
+    server, agent = Bus(redis), Bus(device)
+    server.publish_plan("one", b"plan")
+
+    agent.send_press("one", b"press")
+
+    assert agent.plan("one") == b"plan"
+    assert agent.wait_for_hint("one", "0", 0.1) != "0"
+    assert [(device_id, press) for device_id, _, press in server.presses(["one"], 0.1)] == [("one", b"press")]
+
+
+def test_a_forgotten_press_does_not_come_again(redis: Redis, device: Redis):
+    Bus(device).send_press("one", b"press")
+    ((_, entry_id, _),) = Bus(redis).presses(["one"], 0.1)
+
+    Bus(redis).forget_press("one", entry_id)
+
+    assert list(Bus(redis).presses(["one"], 0.05)) == []
+
+
+def test_a_device_shows_its_frame(redis: Redis, device: Redis):
+    Bus(device).show_frame("one", b"png")
+
+    assert Bus(redis).frame("one") == b"png"
+
+
+@pytest.mark.parametrize(
+    "command", [("GET", plan_key("two")), ("SET", plan_key("one"), "forged"), ("KEYS", "*"), ("FLUSHALL",)]
+)
+def test_a_device_reaches_nothing_but_its_own_keys(device: Redis, command: tuple[str, ...]):
+    with pytest.raises(NoPermissionError):
+        device.execute_command(*command)
+
+
+def test_an_expelled_device_is_cut_off(redis: Redis, device: Redis):
+    device.ping()
+
+    Bus(redis).expel_device("one")
+
+    with pytest.raises(Exception, match=r"[Cc]onnection|WRONGPASS|invalid"):
+        device.ping()
