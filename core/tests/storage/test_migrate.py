@@ -44,7 +44,7 @@ def test_a_shipped_migration_that_was_edited_is_refused_by_name(empty: str):
     migrate(empty, {})
     _execute(empty, "UPDATE public.migrations SET checksum = 'other'")
 
-    with pytest.raises(MigrationError, match="0001_the_spine.sql was changed"):
+    with pytest.raises(MigrationError, match=r"0001_the_spine\.sql was changed"):
         migrate(empty, {})
 
 

@@ -18,8 +18,7 @@ STATEMENTS = {
     if isinstance(value, Statement)
 }
 ASKS_FOR_THE_TIME = re.compile(
-    r"\b(now|clock_timestamp|statement_timestamp|transaction_timestamp)\s*\(|current_(date|time|timestamp)",
-    re.IGNORECASE,
+    r"\b((now|(clock|statement|transaction)_timestamp)\s*\(|current_(date|time|timestamp))", re.IGNORECASE
 )
 
 

@@ -21,10 +21,8 @@ GET = Statement(
     SELECT jsonb_build_object(
                'version', v.number, 'zone', v.zone, 'starts_on', v.starts_on, 'ends_on', v.ends_on, 'critical', v.critical,
                'window_minutes', v.window_minutes, 'steps', v.steps, 'created_at', v.created_at)::text
-      FROM medicines AS m
-      LEFT JOIN schedules AS s ON s.medicine_id = m.id
-      LEFT JOIN schedule_versions AS v ON v.medicine_id = m.id AND v.number = s.version
-     WHERE m.id = %(medicine)s
+      FROM schedules AS s JOIN schedule_versions AS v ON v.medicine_id = s.medicine_id AND v.number = s.version
+     WHERE s.medicine_id = %(medicine)s
     """,
     medicine="uuid",
 )

@@ -6,7 +6,7 @@ from flask import Flask, Response, g, request
 
 from dosette.metrics import counter, histogram
 from dosette_api import devices, doses, errors, history, household, medicines, members, operations, schedules, stock
-from dosette_api.describe import description
+from dosette_api.describe import publish
 from dosette_api.household import Household
 
 MOST_BODY_BYTES = 64 * 1024
@@ -26,7 +26,7 @@ def create_app(outside: Household) -> Flask:
     for noun in (medicines, schedules, stock, doses, history, members, devices):
         app.register_blueprint(noun.views, url_prefix="/api/v1")
     app.register_blueprint(operations.views)
-    description.register(app)
+    publish(app)
     return app
 
 

@@ -1,8 +1,12 @@
 """The OpenAPI description, from the shapes that the views name. SpecTree describes; it checks nothing at run time."""
 
 from collections.abc import Callable
+from functools import cache
+from json import dumps as json_text
 from typing import Any, TypeVar
 
+from flask import Flask
+from flask import Response as FlaskResponse
 from spectree import Response, SecurityScheme, SpecTree
 from spectree.model_adapter import get_msgspec_model_adapter
 from spectree.models import SecureType, SecuritySchemeData
@@ -10,14 +14,17 @@ from spectree.models import SecureType, SecuritySchemeData
 from dosette import __version__
 from dosette_api.shapes import IdempotencyKey, Problem
 
+PATH = "/api/v1/openapi.json"
+
+_BODY_MAY_BE_ABSENT: set[str] = set()
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 description = SpecTree(
     "flask",
     title="Dosette",
     version=__version__,
-    path="api/v1",
-    filename="openapi.json",
+    path="openapi",  # views under this path are left out; publish() serves the description itself
     page_templates={},
     annotations=False,
     mode="strict",
@@ -36,6 +43,7 @@ def described(
     *,
     status: int = 200,
     json: Any = None,
+    body_may_be_absent: bool = False,
     query: Any = None,
     key: bool = False,
     refusals: tuple[int, ...] = (),
@@ -44,10 +52,43 @@ def described(
     problems = {f"HTTP_{each}": Problem for each in sorted({400, 401, 403, 422, 503, *refusals})}
     answers = {f"HTTP_{status}": answer} if answer is not None else {}
     bare = [f"HTTP_{status}"] if answer is None else []
-    return description.validate(
-        query=query,
-        json=json,
-        headers=IdempotencyKey if key else None,
-        resp=Response(*bare, **answers, **problems),
-        skip_validation=True,
-    )
+
+    def decorate(view: View) -> View:
+        if body_may_be_absent:
+            _BODY_MAY_BE_ABSENT.add(view.__name__)
+        decorated: View = description.validate(
+            query=query,
+            json=json,
+            headers=IdempotencyKey if key else None,
+            resp=Response(*bare, **answers, **problems),
+            operation_id=view.__name__,
+            skip_validation=True,
+        )(view)
+        return decorated
+
+    return decorate
+
+
+def publish(app: Flask) -> None:
+    """Serves the description, open to everybody, made once."""
+    description.app = app
+
+    @cache
+    def body() -> str:
+        return json_text(_finished(description.spec))
+
+    @app.get(PATH)
+    def openapi() -> FlaskResponse:
+        """This description."""
+        return FlaskResponse(body(), mimetype="application/json")
+
+
+def _finished(spec: dict[str, Any]) -> dict[str, Any]:
+    """What SpecTree can't be told: problems have their own media type, and some bodies may be left out."""
+    for operation in (operation for path in spec["paths"].values() for operation in path.values()):
+        for status, answer in operation["responses"].items():
+            if status >= "400":
+                answer["content"] = {"application/problem+json": answer["content"].pop("application/json")}
+        if operation["operationId"] in _BODY_MAY_BE_ABSENT:
+            operation["requestBody"]["required"] = False
+    return spec

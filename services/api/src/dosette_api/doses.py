@@ -41,7 +41,7 @@ def list_doses() -> Response:
 
 
 @views.post("/doses/<uuid:dose_id>/take")
-@described(Dose, json=Taking, key=True, refusals=(404, 409))
+@described(Dose, json=Taking, body_may_be_absent=True, key=True, refusals=(404, 409))
 def take_dose(dose_id: UUID) -> Response:
     """Taken, now or at the stated time. Of two who take the same dose, one gets 409 with who was first and when."""
     entry, request, given = writer(DOSES), action(), optional_body(Taking)
@@ -52,7 +52,7 @@ def take_dose(dose_id: UUID) -> Response:
 
 
 @views.post("/doses/<uuid:dose_id>/skip")
-@described(Dose, json=Skipping, key=True, refusals=(404, 409))
+@described(Dose, json=Skipping, body_may_be_absent=True, key=True, refusals=(404, 409))
 def skip_dose(dose_id: UUID) -> Response:
     """Left out on purpose."""
     entry, request, given = writer(DOSES), action(), optional_body(Skipping)

@@ -17,7 +17,8 @@ from dosette_api.errors import Malformed
 T = TypeVar("T")
 
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
-_AT = re.compile(r"(?P<what>.*?) - at `\$\.?(?P<field>[^`]*)`", re.DOTALL)
+_AT = re.compile(r"(?P<what>.*?)( - at `\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
+_NAMED = re.compile(r"(unknown|required) field `(?P<name>[^`]*)`")
 
 
 def reader(scope: str = "read") -> Entry:
@@ -91,7 +92,7 @@ def _number(name: str, value: str) -> object:
 def _invalid(told: str) -> Invalid:
     """msgspec's sentence, with the field first: "steps[0].time: Expected `str`, got `int`"."""
     found = _AT.fullmatch(told)
-    if found is None:
-        return Invalid(told)
-    field = found["field"].lstrip(".") or "body"
-    return Invalid(f"{field}: {found['what']}", {"field": field})
+    what, path = (found["what"], found["path"] or "") if found else (told, "")
+    named = _NAMED.search(what)
+    field = ".".join(filter(None, (path, named["name"] if named else ""))) or "body"
+    return Invalid(f"{field}: {what}", {"field": field})

@@ -1,0 +1,112 @@
+"""What is wrong is refused by name, and nothing changes."""
+
+from typing import Any
+
+import pytest
+
+NOT_A_SCHEDULE = [
+    ({}, "steps"),
+    ({"steps": []}, "steps"),
+    ({"steps": [{"time": "25:00"}]}, "steps[0].time"),
+    ({"steps": [{"time": "08:00\n"}]}, "steps[0].time"),
+    ({"steps": [{"time": 800}]}, "steps[0].time"),
+    ({"steps": [{"time": "08:00", "amount": 1}]}, "steps[0].amount"),
+    ({"steps": [{"time": "08:00", "amount": "0.0"}]}, "steps[0].amount"),
+    ({"steps": [{"time": "08:00", "amount": "NaN"}]}, "steps[0].amount"),
+    ({"steps": [{"time": "08:00", "amount": "1e9"}]}, "steps[0].amount"),
+    ({"steps": [{"time": "08:00", "weekdays": []}]}, "steps[0].weekdays"),
+    ({"steps": [{"time": "08:00", "weekdays": ["monday"]}]}, "steps[0].weekdays[0]"),
+    ({"steps": [{"time": "08:00"}], "zone": "Mars/Olympus"}, "zone"),
+    ({"steps": [{"time": "08:00"}], "zone": "../../etc/passwd"}, "zone"),
+    ({"steps": [{"time": "08:00"}], "starts_on": "2026-03-09", "ends_on": "2026-03-08"}, "ends_on"),
+    ({"steps": [{"time": "08:00"}, {"time": "08:00:00"}]}, "steps[1].time"),
+    ({"steps": [{"time": "08:00"}], "colour": "red"}, "colour"),
+    ({"steps": [{"time": "08:00"}], "window_minutes": 0}, "window_minutes"),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), NOT_A_SCHEDULE)
+def test_a_wrong_schedule_is_refused_by_field_and_changes_nothing(api: Any, body: dict[str, Any], field: str):
+    medicine_id = api.add_medicine()["id"]
+
+    told = api.put(f"/medicines/{medicine_id}/schedule", body)
+
+    assert (told.status_code, told.get_json()["field"]) == (422, field), told.text
+    assert api.get(f"/medicines/{medicine_id}/schedule").status_code == 404
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "line\nbreak", "", "x" * 101])
+def test_a_name_that_is_not_one_line_of_text_is_refused(api: Any, text: str):
+    told = api.post("/medicines", {"member_id": api.home.bruno, "name": text, "strength": "1 mg"})
+
+    assert (told.status_code, told.get_json()["field"]) == (422, "name")
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b'{"name": "\\ud800"}', b"[" * 100_000, b"[1, 2"])
+def test_a_body_that_is_not_json_is_refused(api: Any, raw: bytes):
+    told = api.send("POST", "/medicines", data=raw[:60_000], content_type="application/json")
+
+    assert told.status_code in (400, 422)
+    assert told.content_type == "application/problem+json"
+
+
+def test_a_body_of_another_type_is_refused(api: Any):
+    told = api.send("POST", "/medicines", data="name=X", content_type="application/x-www-form-urlencoded")
+
+    assert (told.status_code, told.get_json()["type"]) == (400, "urn:dosette:problem:malformed")
+
+
+def test_a_body_of_a_megabyte_is_refused(api: Any):
+    told = api.send("POST", "/medicines", data=b" " * 1_000_000, content_type="application/json")
+
+    assert (told.status_code, told.content_type) == (413, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"limit": "0"}, "limit"),
+        ({"limit": "many"}, "limit"),
+        ({"since": "2026-03-04T12:00:00"}, "since"),
+        ({"since": "1700000000"}, "since"),
+        ({"member": "Ana"}, "member"),
+        ({"cursor": "x"}, "cursor"),
+        ({"page": "2"}, "page"),
+        ({"limit": ["1", "2"]}, "limit"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/history", "/doses"])
+def test_a_wrong_parameter_is_refused_by_name(api: Any, path: str, query: dict[str, Any], field: str):
+    told = api.get(path, **query)
+
+    assert (told.status_code, told.get_json()["field"]) == (422, field), told.text
+
+
+@pytest.mark.parametrize("header", [None, "Bearer", "Bearer ", "Basic abc", "Bearer dosette_guess", "Bearer \xff"])
+def test_without_a_valid_token_nothing_is_told(api: Any, header: str | None):
+    headers = {} if header is None else {"Authorization": header}
+
+    told = api.client.get("/api/v1/medicines", headers=headers)
+
+    assert (told.status_code, told.headers["WWW-Authenticate"]) == (401, 'Bearer realm="dosette"')
+
+
+@pytest.mark.parametrize("path", ["/medicines/1", "/nothing", "/doses/01980000-0000-7000-8000-000000000001/eat"])
+def test_what_is_not_there_is_a_problem_too(api: Any, path: str):
+    told = api.get(path)
+
+    assert (told.status_code, told.content_type) == (404, "application/problem+json")
+
+
+def test_a_wrong_method_says_which_are_right(api: Any):
+    told = api.send("DELETE", "/history")
+
+    assert told.status_code == 405
+    assert "GET" in told.headers["Allow"]
+
+
+@pytest.mark.parametrize("key", ["", "with space", "ü", "x" * 201])
+def test_a_key_that_is_none_is_refused(api: Any, key: str):
+    told = api.send("POST", f"/doses/{api.home.id}/take", headers={"Idempotency-Key": key})
+
+    assert told.status_code == 400
