@@ -73,14 +73,15 @@ def publish(app: Flask) -> None:
     """Serves the description, open to everybody, made once."""
     description.app = app
 
-    @cache
-    def body() -> str:
-        return json_text(_finished(description.spec))
-
     @app.get(PATH)
     def openapi() -> FlaskResponse:
         """This description."""
-        return FlaskResponse(body(), mimetype="application/json")
+        return FlaskResponse(_body(), mimetype="application/json")
+
+
+@cache
+def _body() -> str:
+    return json_text(_finished(description.spec))
 
 
 def _finished(spec: dict[str, Any]) -> dict[str, Any]:
