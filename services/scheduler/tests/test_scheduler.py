@@ -1,0 +1,201 @@
+"""The scheduler's rounds: rows first, messages second, both servers may go away."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from threading import Event, Thread
+
+import pytest
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from conftest import Home
+from dosette.actions import devices, doses
+from dosette.actions.devices import ServerKeys
+from dosette.bus import Bus, connect, connect_device
+from dosette.contracts.device_file import DeviceFile
+from dosette.contracts.names import REMINDERS_QUEUE
+from dosette.contracts.plan import Plan
+from dosette.contracts.signing import seal, unseal
+from dosette.storage import devices as device_sql
+from dosette.storage.connection import Database
+from dosette.storage.connection import connect as connect_database
+from dosette.testing import NOON, a_press
+from dosette_local.servers.valkey import Valkey
+from dosette_scheduler.doorbell import Doorbell
+from dosette_scheduler.listener import Listener
+from dosette_scheduler.presses import PressDesk
+from dosette_scheduler.publisher import SIGN_OF_LIFE, Publisher
+from dosette_scheduler.scheduler import LONGEST_WAIT_S, Scheduler
+
+KEYS = ServerKeys("secret")
+DUE = NOON + timedelta(minutes=30)
+
+
+@pytest.fixture
+def panel(home: Home, valkey: Valkey) -> DeviceFile:
+    return devices.pair(home.database, home.console, "Kitchen", KEYS, f"127.0.0.1:{valkey.port}", "", NOON)
+
+
+def _scheduler(home: Home, database_of: Callable[[str], Database], redis: Redis, now: datetime) -> Scheduler:
+    database = database_of("scheduler")
+    publisher = Publisher(database, Bus(redis), KEYS)
+    return Scheduler(database, Doorbell(redis), publisher, Listener(home.server.url("scheduler")), lambda: now)
+
+
+def _plan(redis: Redis, panel: DeviceFile) -> Plan:
+    sealed = Bus(redis).plan(panel.device_id)
+    assert sealed is not None
+    return Plan.from_json(unseal(sealed, panel.signing_key))
+
+
+def test_a_round_rings_what_is_due_and_says_when_to_look_again(
+    home: Home, database_of: Callable[[str], Database], redis: Redis
+):
+    home.dose(DUE)
+
+    assert _scheduler(home, database_of, redis, DUE - timedelta(seconds=2))._round(set()) == pytest.approx(2.0)
+    assert len(Queue(REMINDERS_QUEUE, connection=redis, serializer=JSONSerializer)) == 0
+    _scheduler(home, database_of, redis, DUE)._round(set())
+    assert len(Queue(REMINDERS_QUEUE, connection=redis, serializer=JSONSerializer)) == 1
+
+
+def test_with_nothing_to_do_it_sleeps_as_long_as_it_may(
+    home: Home, database_of: Callable[[str], Database], redis: Redis
+):
+    assert _scheduler(home, database_of, redis, NOON)._round(set()) == LONGEST_WAIT_S
+
+
+def test_a_paired_panel_finds_its_plan_with_its_own_user(
+    home: Home, database_of: Callable[[str], Database], redis: Redis, panel: DeviceFile
+):
+    dose_id = home.dose(DUE)
+
+    _scheduler(home, database_of, redis, NOON)._round(set())
+
+    own = Bus(connect_device(panel.redis, panel.redis_user, panel.redis_password))
+    sealed = own.plan(panel.device_id)
+    assert sealed is not None
+    assert [dose.id for dose in Plan.from_json(unseal(sealed, panel.signing_key)).doses][:1] == [dose_id]
+
+
+def test_a_change_is_published_at_once_and_nothing_without_one(
+    home: Home, database_of: Callable[[str], Database], redis: Redis, panel: DeviceFile
+):
+    scheduler = _scheduler(home, database_of, redis, NOON)
+    scheduler._round(set())
+
+    scheduler._round(set())
+    unchanged = _plan(redis, panel).number
+    scheduler._round({home.id})
+
+    assert (unchanged, _plan(redis, panel).number) == (1, 2)
+
+
+def test_every_minute_a_plan_is_a_sign_of_life(
+    home: Home, database_of: Callable[[str], Database], redis: Redis, panel: DeviceFile
+):
+    publisher = Publisher(database_of("scheduler"), Bus(redis), KEYS)
+
+    for now in (NOON, NOON + SIGN_OF_LIFE / 2, NOON + SIGN_OF_LIFE, NOON):
+        publisher.publish(set(), now)
+
+    assert _plan(redis, panel).number == 3
+
+
+def test_after_redis_lost_everything_users_and_plans_come_back(
+    home: Home, database_of: Callable[[str], Database], redis: Redis, panel: DeviceFile
+):
+    scheduler = _scheduler(home, database_of, redis, NOON)
+    scheduler._round(set())
+    Bus(redis).expel_device(panel.device_id)
+    redis.flushall()
+
+    scheduler.publisher.all_is_stale()
+    scheduler._round(set())
+
+    assert connect_device(panel.redis, panel.redis_user, panel.redis_password).get(f"dosette:plan:{panel.device_id}")
+
+
+def test_without_redis_doses_are_still_planned_and_closed(home: Home, database_of: Callable[[str], Database]):
+    home.dose(DUE)
+    away = connect("redis://127.0.0.1:1/0")
+
+    _scheduler(home, database_of, away, DUE + timedelta(days=2))._round(set())
+
+    statuses = [dose["status"] for dose in home.doses()]
+    assert statuses.count("missed") == 2
+    assert len(statuses) == 11
+
+
+def test_a_revoked_panel_is_expelled(
+    home: Home, database_of: Callable[[str], Database], redis: Redis, panel: DeviceFile
+):
+    scheduler = _scheduler(home, database_of, redis, NOON)
+    scheduler._round(set())
+    with closing(connect_database(home.server.url("scheduler"), "test")) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE devices SET revoked_at = paired_at")
+
+    scheduler.publisher.all_is_stale()
+    scheduler._round(set())
+
+    with pytest.raises(Exception, match=r"WRONGPASS|invalid"):
+        connect_device(panel.redis, panel.redis_user, panel.redis_password).ping()
+
+
+@pytest.fixture
+def desk(home: Home, database_of: Callable[[str], Database], valkey: Valkey, redis: Redis) -> Iterator[None]:
+    """The press desk, running."""
+    stopping = Event()
+    database = home.server.database("scheduler")
+    thread = Thread(
+        target=PressDesk(database, Bus(connect(valkey.url, block_s=5)), KEYS, lambda: DUE).run,
+        args=(stopping,),
+        daemon=True,
+    )
+    thread.start()
+    yield
+    stopping.set()
+    thread.join(10)
+
+
+def _eventually(true: Callable[[], bool]) -> bool:
+    """Whether it becomes true within ten seconds."""
+    patience = Event()
+    return any(true() or patience.wait(0.05) for _ in range(200))
+
+
+def test_a_press_is_taken_in_and_forgotten(
+    home: Home, redis: Redis, panel: DeviceFile, desk: None, database_of: Callable[[str], Database]
+):
+    dose_id = home.dose(DUE)
+    press = a_press(panel.device_id, dose_id, at=DUE, number=7)
+
+    Bus(redis).send_press(panel.device_id, seal(press.to_json(), panel.signing_key))
+
+    assert _eventually(lambda: home.doses()[0]["status"] == "taken")
+    assert _eventually(lambda: redis.xlen(f"dosette:press:{panel.device_id}") == 0)
+    assert [row[3] for row in database_of("scheduler").run(device_sql.ACTIVE)] == [7]
+
+
+def test_a_forged_press_is_forgotten_and_changes_nothing(home: Home, redis: Redis, panel: DeviceFile, desk: None):
+    dose_id = home.dose(DUE)
+    forged = seal(a_press(panel.device_id, dose_id, at=DUE).to_json(), "ab" * 32)
+
+    for message in (forged, b"", seal(b"{}", panel.signing_key), seal(b"nonsense", panel.signing_key)):
+        Bus(redis).send_press(panel.device_id, message)
+
+    assert _eventually(lambda: redis.xlen(f"dosette:press:{panel.device_id}") == 0)
+    assert home.doses()[0]["status"] == "pending"
+
+
+def test_a_notification_wakes_the_listener_at_once(home: Home):
+    listener = Listener(home.server.url("scheduler"))
+    listener.wait(0)
+    dose_id = home.dose(DUE)
+    listener.wait(0.5)
+
+    doses.take(home.database, home.writer(), dose_id, home.request(), DUE, DUE)
+
+    assert listener.wait(5) == {home.id}
