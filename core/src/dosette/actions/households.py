@@ -8,6 +8,7 @@ from psycopg2 import Binary
 
 from dosette.actions.replies import Answer, Request, answer
 from dosette.domain.errors import NotFound, Refused
+from dosette.domain.members import SCOPES, scopes_of
 from dosette.storage import access
 from dosette.storage import households as sql
 from dosette.storage.access import at_console, token_digest
@@ -56,10 +57,28 @@ def add_contact(database: Database, entry: Entry, member_id: str, channel: str, 
 def add_token(
     database: Database, entry: Entry, name: str, member: str | None, scopes: Sequence[str], now: datetime
 ) -> str:
-    """A new token; only its digest is stored, so this is the one time it can be seen. Raises NotFound for an unknown member."""
+    """A new token; only its digest is stored, so this is the one time it can be seen.
+
+    Without `scopes` it may do what the member's role may, or everything when it is nobody's. Raises NotFound for an
+    unknown member.
+    """
+    allowed = list(scopes or _scopes_of(database, entry, member))
     token = f"dosette_{secrets.token_urlsafe(32)}"
     digest = Binary(token_digest(token))
-    made = database.run(access.ADD_TOKEN, entry, digest=digest, member=member, name=name, scopes=list(scopes), now=now)
+    made = database.run(access.ADD_TOKEN, entry, digest=digest, member=member, name=name, scopes=allowed, now=now)
     if not made:
-        raise NotFound(f"there is no member named {member}; GET /api/v1/members lists them")
+        raise _no_member(member)
     return token
+
+
+def _scopes_of(database: Database, entry: Entry, member: str | None) -> Sequence[str]:
+    if member is None:
+        return SCOPES
+    roles = database.run(sql.ROLE, entry, name=member)
+    if not roles:
+        raise _no_member(member)
+    return scopes_of(roles[0][0])
+
+
+def _no_member(name: str | None) -> NotFound:
+    return NotFound(f"there is no member named {name}; GET /api/v1/members lists them")

@@ -33,6 +33,12 @@ LIST_MEMBERS = Statement(
     """,
 )
 
+ROLE = Statement(
+    "role_of_member",
+    "SELECT role FROM members WHERE name = %(name)s AND household_id = entered_household()",
+    name="text",
+)
+
 ADD_MEMBER = Statement(
     "add_member",
     """

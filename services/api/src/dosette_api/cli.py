@@ -92,7 +92,7 @@ def token() -> None:
     "scopes",
     multiple=True,
     type=click.Choice(SCOPES),
-    help="May be given several times; all, when left out.",
+    help="May be given several times; what the member may, or all, when left out.",
 )
 @click.option("--household", help="Name of the household, where there are several.")
 @_console
@@ -102,7 +102,7 @@ def create_token(
     """Make a token and print it; it can't be seen again."""
     database = _database(started)
     home = households.at_home(database, household)
-    click.echo(households.add_token(database, home, name, member, scopes or SCOPES, started.clock()))
+    click.echo(households.add_token(database, home, name, member, scopes, started.clock()))
 
 
 @main.group()

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from threading import Event, Thread
 
 from dosette import process
-from dosette.actions import doses, reminders, schedules
+from dosette.actions import doses, reminders, replies, schedules
 from dosette.actions.devices import ServerKeys
 from dosette.bus import Bus, BusDown, connect
 from dosette.clock import Clock, longest_wait_s
@@ -24,6 +24,7 @@ from dosette_scheduler.publisher import Publisher
 
 LONGEST_WAIT_S = 5.0
 RETRY_S = 1.0
+TIDY_EVERY = timedelta(hours=1)
 STUCK_AFTER_S = 30.0
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Scheduler:
     listener: Listener
     clock: Clock
     progress: float = field(default_factory=time.monotonic)
+    tidied_at: datetime | None = None
 
     def run(self, stopping: Event) -> None:
         wait_s = 0.0
@@ -80,7 +82,15 @@ class Scheduler:
         missed, planned = doses.close_missed(self.database, now), schedules.extend_plans(self.database, now)
         _missed.inc(missed)
         _planned.inc(planned)
-        return bool(missed or planned)
+        return bool(missed or planned or self._tidy(now))
+
+    def _tidy(self, now: datetime) -> bool:
+        """Once an hour; whether there is more to forget."""
+        if self.tidied_at and self.tidied_at <= now < self.tidied_at + TIDY_EVERY:
+            return False
+        more = replies.forget_old(self.database, now) == replies.BATCH
+        self.tidied_at = self.tidied_at if more else now
+        return more
 
     def _bell(self, now: datetime, changed: set[str]) -> None:
         """Redis may be away: then the rows wait, and are rung and published when it is back."""

@@ -450,4 +450,4 @@ GRANT EXECUTE ON FUNCTION entered_household(), entered_member(), entered_device(
     dose_json(doses, medicines, members, members, devices, timestamptz), dose_told(doses, timestamptz), outcome(boolean, jsonb, text)
     TO dosette_api, dosette_scheduler, dosette_worker;
 GRANT EXECUTE ON FUNCTION enter(bytea, text, boolean), enter_console(uuid), console_households() TO dosette_api;
-GRANT EXECUTE ON FUNCTION enter_device(uuid), lock_households(uuid[]) TO dosette_scheduler, dosette_api;
+GRANT EXECUTE ON FUNCTION enter_device(uuid), lock_households(uuid[]) TO dosette_scheduler;
