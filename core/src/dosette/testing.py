@@ -20,7 +20,8 @@ def a_step(at: str = "08:00", amount: str = "1", **other: Any) -> Step:
 def a_version(*times: str, zone: str = "Europe/Berlin", **other: Any) -> Version:
     """A schedule of one unit at each of `times` (08:00), every day, from the start of 2026 on."""
     steps = tuple(a_step(at) for at in times or ("08:00",))
-    return Version(**{"zone": zone, "starts_on": NOON.date().replace(month=1, day=1), "steps": steps} | other)
+    facts: dict[str, Any] = {"zone": zone, "starts_on": NOON.date().replace(month=1, day=1), "steps": steps}
+    return Version(**facts | other)
 
 
 def a_dose(due_at: datetime = NOON, width: timedelta = timedelta(hours=2), **other: Any) -> PlannedDose:

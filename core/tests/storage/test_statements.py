@@ -7,9 +7,9 @@ from pkgutil import iter_modules
 import pytest
 
 import dosette.storage
-from conftest import Server
 from dosette.storage.connection import Statement, connect
 from dosette.storage.migrate import migrations
+from dosette_local.servers.postgres import Postgres
 
 STATEMENTS = {
     f"{module.name}.{name}": value
@@ -23,8 +23,8 @@ ASKS_FOR_THE_TIME = re.compile(
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
-def test_every_statement_can_be_prepared(server: Server, name: str):
-    connection = connect(server.url("api"), "test")
+def test_every_statement_can_be_prepared(postgres: Postgres, name: str):
+    connection = connect(postgres.url_for("dosette_api", "api"), "test")
 
     with connection.cursor() as cursor:
         cursor.execute(STATEMENTS[name].prepare)

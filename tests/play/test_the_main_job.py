@@ -1,0 +1,98 @@
+"""The main job, played against the running processes: from a schedule over the API to the panel, the button and history."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+SOON_S = 4
+
+
+@pytest.fixture
+def due_soon(running: Any) -> Callable[[str], dict[str, Any]]:
+    """Gives Bruno a medicine, over the API, that is due in a few seconds; its dose."""
+
+    def give(name: str) -> dict[str, Any]:
+        _, members = running.call("GET", "/members")
+        bruno = next(member["id"] for member in members["items"] if member["name"] == "Bruno")
+        new = {"member_id": bruno, "name": name, "strength": "400 mg", "on_hand": "20"}
+        status, medicine = running.call("POST", "/medicines", new)
+        assert status == 201, medicine
+        _, household = running.call("GET", "/household")
+        at = (datetime.now(UTC) + timedelta(seconds=SOON_S)).astimezone(ZoneInfo(household["zone"]))
+        steps = [{"time": at.strftime("%H:%M:%S"), "amount": "1.5"}]
+        status, schedule = running.call("PUT", f"/medicines/{medicine['id']}/schedule", {"steps": steps})
+        assert status == 200, schedule
+        _, doses = running.call("GET", f"/doses?medicine={medicine['id']}")
+        dose: dict[str, Any] = doses["items"][0]
+        return dose
+
+    return give
+
+
+def _dose(running: Any, dose: dict[str, Any]) -> dict[str, Any]:
+    _, doses = running.call("GET", f"/doses?medicine={dose['medicine']['id']}")
+    found: dict[str, Any] = next(each for each in doses["items"] if each["id"] == dose["id"])
+    return found
+
+
+def _told(running: Any) -> list[dict[str, str]]:
+    path = running.folder / "deliveries" / "bruno.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_a_dose_falls_due_is_told_shown_pressed_and_stands_in_history(running: Any, due_soon: Any, eventually: Any):
+    before = running.picture()
+    told_before = len(_told(running))
+
+    dose = due_soon("Ibuprofen")
+    eventually(lambda: _dose(running, dose)["state"] == "due")
+    eventually(lambda: len(_told(running)) == told_before + 1)
+    due_picture = eventually(lambda: running.picture() != before and running.picture())
+    eventually(lambda: "1" in running.command("dosette-display", "press", "take"))
+    taken = eventually(lambda: (found := _dose(running, dose))["status"] == "taken" and found)
+    eventually(lambda: running.picture() != due_picture)
+
+    assert taken["resolved_on"]["name"] == "Kitchen"
+    assert abs(datetime.fromisoformat(taken["resolved_at"]) - datetime.now(UTC)) < timedelta(seconds=30)
+    _, stock = running.call("GET", f"/medicines/{dose['medicine']['id']}/stock")
+    assert (stock["on_hand"], stock["items"][0]["dose_id"]) == ("18.5", dose["id"])
+    _, history = running.call("GET", f"/history?medicine={dose['medicine']['id']}")
+    (event,) = history["items"]
+    assert (event["kind"], event["source"], event["on"]["name"], event["member"]["name"]) == (
+        "taken",
+        "panel",
+        "Kitchen",
+        "Bruno",
+    )
+
+
+def test_the_picture_of_the_panel_is_the_same_over_http(running: Any, eventually: Any):
+    path = f"/devices/{running.access['device']}/frame.png"
+
+    eventually(lambda: running.call("GET", path) == (200, running.picture()))
+
+
+def test_of_two_who_take_the_same_dose_at_once_one_is_told_who_was_first(running: Any, due_soon: Any, eventually: Any):
+    dose = due_soon("Paracetamol")
+    eventually(lambda: _dose(running, dose)["state"] == "due")
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = sorted(
+            pool.map(lambda _: running.call("POST", f"/doses/{dose['id']}/take"), range(2)),
+            key=lambda answer: answer[0],
+        )
+
+    assert [status for status, _ in answers] == [200, 409]
+    assert "was taken at" in answers[1][1]["detail"]
+
+
+def test_every_process_says_how_it_is(running: Any):
+    import urllib.request
+
+    with urllib.request.urlopen(f"{running.access['url']}/metrics", timeout=5) as answer:
+        assert b"dosette_http_requests_total" in answer.read()
