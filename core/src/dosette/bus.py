@@ -1,6 +1,6 @@
 """The doorbell: Redis behind the few things we ask of it. It may lose everything at any moment; PostgreSQL may not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from redis import Redis
@@ -69,7 +69,14 @@ class Bus:
         return entries[-1][0].decode() if entries else after
 
     def send_press(self, device_id: str, sealed: bytes) -> None:
-        self._redis.xadd(press_key(device_id), {"press": sealed})
+        self.send_presses(device_id, [sealed])
+
+    def send_presses(self, device_id: str, sealed: Sequence[bytes]) -> None:
+        """All or none, in this order: the server acknowledges a number only with all before it, also if Redis is wiped meanwhile."""
+        pipeline = self._redis.pipeline(transaction=True)
+        for press in sealed:
+            pipeline.xadd(press_key(device_id), {"press": press})
+        pipeline.execute()
 
     def presses(self, device_ids: list[str], wait_s: float) -> Iterator[tuple[str, str, bytes]]:
         """(device id, entry id, sealed press) of everything that waits; blocks up to `wait_s` when nothing does."""
@@ -114,6 +121,8 @@ def _rights(device_id: str, password: str) -> list[str]:
             "+set",
             "+xread",
             "+xadd",
+            "+multi",
+            "+exec",
             "+ping",
             "+client|setinfo",
             "+client|setname",

@@ -176,8 +176,8 @@ def _error(error: psycopg2.Error) -> DosetteError | None:
     if code == "DO403":
         scope = error.diag.message_primary
         return Forbidden(f"this token lacks the scope {scope}; make one with: dosette token create --scope {scope}")
-    if code in (errorcodes.UNTRANSLATABLE_CHARACTER, errorcodes.CHARACTER_NOT_IN_REPERTOIRE):
-        return Invalid("a text holds a character that can't be stored (NUL)")
+    if code is not None and code[:2] == errorcodes.CLASS_DATA_EXCEPTION:
+        return Invalid(f"a value can't be stored: {error.diag.message_primary}")
     if code is None or code[:2] in _OUTAGES or code in _TOO_SLOW:
         return Unavailable("the database is out of reach; nothing was saved, try again in a few seconds")
     return None

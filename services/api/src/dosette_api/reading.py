@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _AT = re.compile(r"(?P<what>.*?)( - at `\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
-_NAMED = re.compile(r"(unknown|required) field `(?P<name>[^`]*)`")
+_NAMED = re.compile(r"(unknown|required|in) field `(?P<name>[^`]*)`")
 
 
 def reader(scope: str = "read") -> Entry:

@@ -1,12 +1,14 @@
 """The shapes of what comes in, checked strictly, and of what goes out, for the OpenAPI description only: bodies come from SQL."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from dosette.domain.medicines import DECIMALS, FORMS
+
+FIRST_YEAR, LAST_YEAR = 1900, 2200
 
 _END = r"$(?!\n)"  # Python's $ alone also matches before a last newline
 
@@ -47,7 +49,19 @@ Limit = Annotated[int, Meta(ge=1, le=200, description="Most items of one page")]
 
 
 class In(Struct, forbid_unknown_fields=True):
-    """Something that comes in: an unknown field is an error, not ignored."""
+    """Something that comes in: an unknown field is an error, not ignored; times become UTC, of years that people live in."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, datetime):
+                setattr(self, name, _utc(name, value))
+
+
+def _utc(name: str, at: datetime) -> datetime:
+    if not FIRST_YEAR < at.year < LAST_YEAR:
+        raise ValueError(f"Expected a time between {FIRST_YEAR} and {LAST_YEAR} in field `{name}`")
+    return at.astimezone(UTC)
 
 
 class NewMember(In):
