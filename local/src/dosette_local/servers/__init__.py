@@ -1,0 +1,1 @@
+"""The two servers that Dosette stands on, as child processes; of use to tests as well."""

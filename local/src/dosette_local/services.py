@@ -1,0 +1,95 @@
+"""Dosette's own four processes: the command of each, what it is told, and where it says that it is well."""
+
+import http.client
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dosette_local.folder import Folder
+from dosette_local.logs import Log
+from dosette_local.ports import LOOPBACK
+from dosette_local.processes import Program
+from dosette_local.stores import Stores
+
+METERED = ("scheduler", "worker", "display-agent")  # each gets a port for its metrics; the api has them on its own
+# What a process may not learn from the environment that the launcher was started in.
+WITHHELD = re.compile(r"(DATABASE(_REPLICA)?_URL|REDIS_URL|DOSETTE_(SECRET|METRICS_BIND|DB_PASSWORD_.*))(_FILE)?$")
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process, and the port and path where it answers 200 when it is well."""
+
+    program: Program
+    port: int
+    health: str
+
+    def well(self) -> bool:
+        return answers_well(self.port, self.health)
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Makes programs of the commands that were installed beside this Python."""
+
+    bin: Path
+    environ: Mapping[str, str]
+    folder: Folder
+    keeps_open: tuple[int, ...]
+
+    def program(self, name: str, words: Sequence[str], environ: Mapping[str, str], log: str | None = None) -> Program:
+        """Of the command that `words` begins with; it logs under its name, or under `log`."""
+        return Program(
+            name=name,
+            argv=(self.bin / words[0], *words[1:]),
+            env=_handed_on(self.environ) | {"PYTHONUNBUFFERED": "1"} | dict(environ),
+            cwd=self.folder.path,
+            log=Log(self.folder.log(log or name)),
+            keeps_open=self.keeps_open,
+        )
+
+
+def services(commands: Commands, stores: Stores, web_port: int, metrics: Mapping[str, int]) -> list[Service]:
+    """In the order in which they are started; `metrics` holds a port for each of METERED."""
+
+    def metered(name: str, words: Sequence[str], environ: Mapping[str, str]) -> Service:
+        port = metrics[name]
+        bind = {"DOSETTE_METRICS_BIND": f"{LOOPBACK}:{port}"}
+        return Service(commands.program(name, words, bind | dict(environ)), port, "/health")
+
+    def stored(role: str) -> dict[str, str]:
+        return {"DATABASE_URL": stores.database_of(role), "REDIS_URL": stores.redis}
+
+    answering = stored("api") | {"DOSETTE_BIND": f"{LOOPBACK}:{web_port}"}
+    planning = stored("scheduler") | {"DOSETTE_SECRET": commands.folder.passwords()["signing"]}
+    delivering = stored("worker") | {"DOSETTE_FILE_CHANNEL_DIR": os.fspath(commands.folder.deliveries)}
+    showing = {
+        "DOSETTE_DEVICE_DIR": os.fspath(commands.folder.device),
+        "DOSETTE_DEVICE_REDIS": stores.redis_address,
+        "DOSETTE_PANEL": "virtual",
+    }
+    return [
+        Service(commands.program("api", ["dosette-api"], answering), web_port, "/ready"),
+        metered("scheduler", ["dosette-scheduler"], planning),
+        metered("worker", ["dosette-worker"], delivering),
+        metered("display-agent", ["dosette-display", "run"], showing),
+    ]
+
+
+def _handed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """The launcher's environment, without what only one of them may know."""
+    return {name: text for name, text in environ.items() if not WITHHELD.match(name)}
+
+
+def answers_well(port: int, path: str) -> bool:
+    """Whether an HTTP server there answers 200; never through a proxy."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,304 @@
+"""The agent: holds what is on the screen, answers presses, and redraws when something or the time changed.
+
+Three things may change the screen: a plan (the link's thread), a press (the buttons' thread) and the time. Each only changes
+what is known and wakes the loop; the loop alone draws.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Condition, Event, Lock
+from typing import Protocol
+
+from PIL import Image
+
+from dosette.clock import Clock, boottime_s, longest_wait_s
+from dosette.contracts.press import Press
+from dosette.faults import fp
+from dosette.metrics import counter, gauge, histogram
+from dosette_display import words
+from dosette_display.answers import Answer, contradiction, nothing_to
+from dosette_display.draw import draw, fit
+from dosette_display.journal import Journal, NotSaved
+from dosette_display.lamp import Light
+from dosette_display.page import Notice, Page, State, changes_at, latest_by_dose, page_of
+from dosette_display.panels import Mode, Panel
+from dosette_display.panels.virtual import png
+from dosette_display.plan_store import PlanStore
+
+LONGEST_WAIT_S = 10.0
+STUCK_AFTER_S = 30.0
+STAMPS_AFTER_S = 15 * 60
+"""When nothing but "as of" would change, the panel is left in peace this long."""
+PARTIALS_PER_FULL = 5
+NOTICE_S = 10.0
+NOT_SAVED_S = 60.0
+LAMP_SAVED_S = 3.0
+LOST_AFTER = timedelta(seconds=30)
+SILENT_AFTER = timedelta(seconds=150)
+"""A plan comes every minute, if only as a sign of life."""
+SILENT_FOR_S = 10.0
+"""After a start or a step of the clock every plan looks old: the server gets this long to send another."""
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+log = logging.getLogger(__name__)
+_refreshes = counter("dosette_panel_refreshes", "Times the panel was given a picture", ("mode",))
+_skipped = counter("dosette_panel_frames_skipped", "Pages that would not have changed the picture enough")
+_draw_seconds = histogram("dosette_panel_draw_seconds", "From a page to a picture")
+_plan_age = gauge("dosette_panel_plan_age_seconds", "How old the plan is that the panel goes by")
+_presses = counter("dosette_panel_presses", "Presses that were saved", ("kind",))
+
+
+class Lights(Protocol):
+    def show(self, light: Light) -> None: ...
+
+
+class Wire(Protocol):
+    """What the agent needs of the link."""
+
+    @property
+    def lost_at(self) -> datetime | None: ...
+
+    def show(self, frame: bytes) -> None: ...
+
+    def pressed(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What was on the screen when a button went down, and when that was."""
+
+    page: Page
+    at: datetime
+    boottime_s: float
+
+
+@dataclass
+class Agent:
+    """Raises nothing for what goes wrong outside: a full card, a server that is away, a plan that is forged."""
+
+    device_id: str
+    clock: Clock
+    clock_synced: Callable[[], bool]
+    panel: Panel
+    lamp: Lights
+    plans: PlanStore
+    journal: Journal
+    answered: Callable[[Answer], None] = lambda answer: None
+    wire: Wire | None = None
+    progress: float = field(default_factory=time.monotonic)
+    _shown: Page = field(default_factory=lambda: Page(""))
+    _picture: Image.Image | None = None
+    _refreshed_at: float = float("-inf")
+    _partials: int = PARTIALS_PER_FULL
+    _notice: tuple[Notice, float] | None = None
+    _last: Press | None = None
+    _last_page: Page | None = None
+    _lamp_until: float | None = None
+    _silent_from: float | None = None
+    _changed: bool = True
+    _wake: Condition = field(default_factory=Condition)
+    _lock: Lock = field(default_factory=Lock)
+
+    def run(self, stopping: Event) -> None:
+        """The loop that draws; `wake` after `stopping` is set."""
+        if self.journal.waiting():
+            self.lamp.show(Light.SENDING)
+        while not stopping.is_set():
+            with self._wake:
+                self._changed = False
+            now = self.clock()
+            self._refresh(now)
+            self._tend_lamp()
+            self.progress = time.monotonic()
+            self._sleep(stopping, now)
+
+    def is_alive(self) -> bool:
+        return time.monotonic() - self.progress < STUCK_AFTER_S
+
+    def wake(self) -> None:
+        with self._wake:
+            self._changed = True
+            self._wake.notify()
+
+    def look(self) -> Scene:
+        """See `buttons.Presser`."""
+        return Scene(self._shown, self.clock(), boottime_s())
+
+    def press(self, kind: str, scene: Scene) -> None:
+        """Saves a press on what stood on the screen when the button went down; says on the screen why not."""
+        with self._lock:
+            answer = self._pressed(kind, scene)
+        log.info("a button was pressed", extra={"kind": kind, "saved": answer.saved, "doses": answer.doses})
+        self.answered(answer)
+        self.wake()
+
+    def heard(self, sealed: bytes) -> None:
+        """A plan came, perhaps."""
+        if not self.plans.accept(sealed) or (plan := self.plans.plan) is None:
+            return
+        if self.plans.is_stored(plan.pressed):
+            taken_in = self.journal.acknowledge(plan.pressed)
+            if said := contradiction(taken_in, plan):
+                self._say(Notice(said), NOT_SAVED_S)
+        if not self.unsent():
+            self._lamp_is_through()
+        self.wake()
+
+    def unsent(self) -> tuple[Press, ...]:
+        """The presses that the server has not taken in."""
+        plan = self.plans.plan
+        taken_in = plan.pressed if plan else 0
+        return tuple(press for press in self.journal.waiting() if press.number > taken_in)
+
+    def sending(self) -> None:
+        """A press had to be sent again."""
+        self._lamp_until = None
+        self.lamp.show(Light.SENDING)
+
+    def _pressed(self, kind: str, scene: Scene) -> Answer:
+        plan = self.plans.plan
+        dose_ids = self._named(kind, scene)
+        if plan is None or not dose_ids:
+            answer = nothing_to(kind, plan, scene.page, self._last)
+            self._say(Notice(answer.on_screen, scene.page.subject), NOTICE_S)
+            return answer
+        press = Press(
+            id=str(uuid.uuid4()),
+            number=self.journal.next_number(plan.pressed),
+            device_id=self.device_id,
+            kind=kind,
+            dose_ids=dose_ids,
+            at=scene.at,
+            boot_id=BOOT_ID.read_text().strip(),
+            boottime_s=scene.boottime_s,
+            clock_synced=self.clock_synced(),
+        )
+        return self._saved(press, scene.page)
+
+    def _named(self, kind: str, scene: Scene) -> tuple[str, ...]:
+        """Those the button spoke of, without those that a press of ours resolved before the picture could say so."""
+        if kind == "undo":
+            return () if self._last is None or self._last.kind == "undo" else scene.page.undoes
+        resolved = {dose_id for dose_id, press in latest_by_dose(self.unsent()).items() if press.kind != "undo"}
+        if self._last and self._last_page is scene.page:
+            resolved.update(self._last.dose_ids)
+        return tuple(each for each in scene.page.takes if each not in resolved)
+
+    def _saved(self, press: Press, page: Page) -> Answer:
+        try:
+            self.journal.append(press)
+        except NotSaved as error:
+            log.error("a press could not be saved", extra={"error": str(error)})
+            self.lamp.show(Light.ERROR)
+            self._lamp_until = boottime_s() + NOT_SAVED_S
+            self._say(Notice("NOT SAVED, press again"), NOT_SAVED_S)
+            return Answer(False, f"not saved: {error}", "NOT SAVED, press again")
+        fp("P3")
+        self.lamp.show(Light.SAVED)
+        self._lamp_until = boottime_s() + LAMP_SAVED_S
+        self._last, self._last_page, self._notice = press, page, None
+        _presses.labels(press.kind).inc()
+        if self.wire:
+            self.wire.pressed()
+        count = len(press.dose_ids)
+        return Answer(True, f"saved: {press.kind}, {words.doses(count)}", "", count)
+
+    def _say(self, notice: Notice, for_s: float) -> None:
+        self._notice = (notice, boottime_s() + for_s)
+
+    def _refresh(self, now: datetime) -> None:
+        """Draws if the page is another, and shows the picture if it is."""
+        plan, state = self.plans.plan, self._state(now)
+        page = fit(page_of(plan, now, state), self.panel.size)
+        if plan:
+            _plan_age.set((now - plan.issued_at).total_seconds())
+        if page == self._shown or (page.same_but_for_stamps(self._shown) and not self._stamps_are_due()):
+            return
+        with _draw_seconds.time():
+            picture = draw(page, self.panel.size)
+        if self._picture is not None and picture.tobytes() == self._picture.tobytes():
+            _skipped.inc()
+            self._shown = page
+            return
+        self._show(page, picture)
+
+    def _stamps_are_due(self) -> bool:
+        due = boottime_s() - self._refreshed_at >= STAMPS_AFTER_S
+        if not due:
+            _skipped.inc()
+        return due
+
+    def _show(self, page: Page, picture: Image.Image) -> None:
+        """A press on a picture that is half there names what was there before: nobody has read the new one."""
+        fp("P6")
+        mode = self._mode()
+        self.panel.show(picture, mode)
+        self.panel.sleep()
+        self._shown, self._picture, self._refreshed_at = page, picture, boottime_s()
+        _refreshes.labels(mode).inc()
+        if self.wire:
+            self.wire.show(png(picture))
+
+    def _mode(self) -> Mode:
+        """Partial refreshes leave shadows, so every sixth is a full one."""
+        if not self.panel.supports_partial or self._partials >= PARTIALS_PER_FULL:
+            self._partials = 0
+            return "full"
+        self._partials += 1
+        return "partial"
+
+    def _state(self, now: datetime) -> State:
+        notice = self._notice
+        return State(
+            waiting=self.unsent(),
+            last=self._last,
+            offline_since=self._offline_since(now),
+            notice=notice[0] if notice and boottime_s() < notice[1] else None,
+        )
+
+    def _offline_since(self, now: datetime) -> datetime | None:
+        """Since the plan was made, when the link is lost or nobody talks at its other end; None while we are in touch."""
+        plan = self.plans.plan
+        lost_at = self.wire.lost_at if self.wire else None
+        if plan is None:
+            return None
+        if now - plan.issued_at < SILENT_AFTER:
+            self._silent_from = None
+        elif self._silent_from is None:
+            self._silent_from = boottime_s()
+        lost = lost_at is not None and now - lost_at >= LOST_AFTER
+        silent = self._silent_from is not None and boottime_s() - self._silent_from >= SILENT_FOR_S
+        return plan.issued_at if lost or silent else None
+
+    def _tend_lamp(self) -> None:
+        if self._lamp_until is not None and boottime_s() >= self._lamp_until:
+            self._lamp_until = None
+            self.lamp.show(Light.SENDING if self.unsent() else Light.DARK)
+
+    def _lamp_is_through(self) -> None:
+        """All is taken in: a lamp that says "saved" or "error" says it to its end."""
+        if self._lamp_until is None:
+            self.lamp.show(Light.DARK)
+
+    def _sleep(self, stopping: Event, now: datetime) -> None:
+        wait_s = longest_wait_s(self.clock, self._wait_s(now))
+        with self._wake:
+            if not self._changed and not stopping.is_set():
+                self._wake.wait(wait_s)
+
+    def _wait_s(self, now: datetime) -> float:
+        """Until the page, the notice or the lamp changes; the loop shows that it lives at least every ten seconds."""
+        waits = [LONGEST_WAIT_S]
+        if change := changes_at(self.plans.plan, now, replace(self._state(now), notice=None)):
+            waits.append((change - now).total_seconds())
+        waits += [
+            until - boottime_s()
+            for until in (self._lamp_until, self._notice and self._notice[1])
+            if until and until > boottime_s()
+        ]
+        return max(0.01, min(waits))

@@ -1,0 +1,143 @@
+"""Buttons: from edges on a pin to presses. What was on the screen is looked up at the first edge."""
+
+import queue
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+from typing import Generic, Protocol, TypeVar
+
+from gpiozero import DigitalInputDevice, Factory
+
+from dosette.clock import boottime_s
+from dosette.faults import fp
+
+GPIOS = {"take": 5, "skip": 6}
+"""Free on the small HATs of Waveshare and Pimoroni."""
+HOLD_S = 2.0
+BOUNCE_S = 0.4
+"""An edge this soon after the one before is no new press."""
+SETTLE_S = 0.05
+"""A release counts when it lasts this long: contacts bounce for some milliseconds."""
+
+Scene = TypeVar("Scene")
+"""What was seen when a button went down: the buttons carry it and don't look into it."""
+
+
+class Gesture:
+    """One button's edges, told one after another, become a short press, a long one, or nothing. Times are CLOCK_BOOTTIME."""
+
+    def __init__(self) -> None:
+        self._down_at: float | None = None
+        self._up_at: float | None = None
+        self._edge_at = float("-inf")
+
+    @property
+    def deadline(self) -> float | None:
+        """When to `pass_time` if no edge comes before."""
+        if self._down_at is None:
+            return None
+        return self._down_at + HOLD_S if self._up_at is None else self._up_at + SETTLE_S
+
+    def down(self, at: float) -> bool:
+        """Whether this edge begins a press."""
+        begins = self._down_at is None and at - self._edge_at >= BOUNCE_S
+        self._edge_at, self._up_at = at, None
+        if begins:
+            self._down_at = at
+        return begins
+
+    def up(self, at: float) -> None:
+        self._edge_at = at
+        if self._down_at is not None:
+            self._up_at = at
+
+    def pass_time(self, now: float) -> str | None:
+        """`short` or `long` when a press is complete by now."""
+        if self._down_at is None or self.deadline is None or now < self.deadline:
+            return None
+        ended = now if self._up_at is None else self._up_at
+        length = ended - self._down_at
+        self._down_at = self._up_at = None
+        return "long" if length >= HOLD_S else "short"
+
+
+@dataclass(frozen=True)
+class _Edge(Generic[Scene]):
+    button: str
+    at: float
+    scene: Scene | None  # of a release: None
+
+
+class Presser(Protocol[Scene]):
+    """Whoever answers presses: the agent."""
+
+    def look(self) -> Scene:
+        """What is on the screen now; given back with the press. Called at the edge, from gpiozero's thread: must be quick."""
+
+    def press(self, kind: str, scene: Scene) -> None: ...
+
+
+class Buttons(Generic[Scene]):
+    """TAKE (held: undo) and SKIP, over gpiozero; a mock factory's pins do just as well."""
+
+    def __init__(
+        self, presser: Presser[Scene], factory: Factory | None = None, ignored: Callable[[], None] = lambda: None
+    ) -> None:
+        """`ignored` is called when an edge was a bounce."""
+        self._presser = presser
+        self._ignored = ignored
+        self._edges: queue.SimpleQueue[_Edge[Scene] | None] = queue.SimpleQueue()
+        self._gestures = {button: Gesture() for button in GPIOS}
+        self._scenes: dict[str, Scene] = {}
+        self._inputs = [self._wired(button, gpio, factory) for button, gpio in GPIOS.items()]
+
+    def run(self, stopping: Event) -> None:
+        """Turns edges into presses; on a thread of its own, since a press waits for the card."""
+        while not stopping.is_set():
+            try:
+                edge = self._edges.get(timeout=self._wait_s())
+            except queue.Empty:
+                edge = None
+            if edge:
+                self._complete(edge.at)
+                self._follow(edge)
+            if self._edges.empty():  # else the next edge may show that this one was a bounce
+                self._complete(boottime_s())
+
+    def wake(self) -> None:
+        """So that `run` sees that it must stop."""
+        self._edges.put(None)
+
+    def close(self) -> None:
+        for each in self._inputs:
+            each.close()
+
+    def _wired(self, button: str, gpio: int, factory: Factory | None) -> DigitalInputDevice:
+        """Not gpiozero's Button: it looks ten times a second whether it is held."""
+        wired = DigitalInputDevice(gpio, pull_up=True, pin_factory=factory)
+        wired.when_activated = lambda: self._edges.put(_Edge(button, boottime_s(), self._presser.look()))
+        wired.when_deactivated = lambda: self._edges.put(_Edge(button, boottime_s(), None))
+        return wired
+
+    def _follow(self, edge: _Edge[Scene]) -> None:
+        gesture = self._gestures[edge.button]
+        if edge.scene is None:
+            gesture.up(edge.at)
+        elif gesture.down(edge.at):
+            fp("P1")
+            self._scenes[edge.button] = edge.scene
+        else:
+            self._ignored()
+
+    def _complete(self, now: float) -> None:
+        for button, gesture in self._gestures.items():
+            if length := gesture.pass_time(now):
+                self._presser.press(_kind(button, length), self._scenes.pop(button))
+
+    def _wait_s(self) -> float | None:
+        deadlines = [each.deadline for each in self._gestures.values() if each.deadline is not None]
+        return max(0.0, min(deadlines) - boottime_s()) if deadlines else None
+
+
+def _kind(button: str, length: str) -> str:
+    return "undo" if button == "take" and length == "long" else button

@@ -1,0 +1,169 @@
+"""The command `dosette-display`: `run` the agent, or `press` a button of one that runs with a virtual panel."""
+
+import argparse
+import fcntl
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+from typing import IO
+
+from gpiozero.pins.mock import MockFactory
+
+from dosette import process
+from dosette.contracts.device_file import DeviceFile
+from dosette.metrics import serve_metrics
+from dosette.process import Process
+from dosette.settings import BadSetting, Environment
+from dosette_display.agent import Agent
+from dosette_display.buttons import HOLD_S, Buttons
+from dosette_display.crew import Crew, Watchdog
+from dosette_display.journal import Journal
+from dosette_display.lamp import Lamp
+from dosette_display.link import Link, Talk
+from dosette_display.panels import panel_named
+from dosette_display.plan_store import PlanStore
+from dosette_display.press_socket import NoAgent, PressSocket, push
+
+TAP_S = 0.1
+CLOCK_IS_SYNCED = Path("/run/systemd/timesync/synchronized")
+STOP_WITHIN_S = 0.5
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Exit code 1 and one sentence when it can't be done."""
+    wanted = _parser().parse_args(argv)
+    sys.exit(run() if wanted.command == "run" else press(wanted.button, wanted.hold))
+
+
+def run() -> int:
+    """Runs the agent until SIGTERM."""
+    os.umask(0o077)
+    started = process.start("display")
+    folder = _folder(started.env)
+    device = _device_file(folder)
+    with _only_agent_of(folder):
+        return RunningAgent(started, folder, device).run()
+
+
+def press(button: str, hold_s: float | None) -> int:
+    """Pushes a virtual button; `undo` is TAKE, held."""
+    folder = _folder(Environment(os.environ))
+    seconds = hold_s if hold_s is not None else HOLD_S if button == "undo" else TAP_S
+    try:
+        saved, said = push(folder, "take" if button == "undo" else button, seconds)
+    except NoAgent as error:
+        saved, said = False, str(error)
+    print(said, file=sys.stdout if saved else sys.stderr)
+    return 0 if saved else 1
+
+
+class RunningAgent:
+    """Everything of one running agent, put together."""
+
+    def __init__(self, started: Process, folder: Path, device: DeviceFile) -> None:
+        kind = started.env.text("DOSETTE_PANEL", "virtual")
+        try:
+            panel = panel_named(kind, folder)
+        except ValueError as error:
+            raise BadSetting(f"DOSETTE_PANEL={kind}: {error}") from None
+        factory = MockFactory() if kind == "virtual" else None
+        self._started, self._stopping = started, started.stopping
+        self._socket = PressSocket(folder, factory) if factory else None
+        self._lamp = Lamp(factory)
+        self._agent = Agent(
+            device_id=device.device_id,
+            clock=started.clock,
+            clock_synced=lambda: kind == "virtual" or CLOCK_IS_SYNCED.exists(),
+            panel=panel,
+            lamp=self._lamp,
+            plans=PlanStore(folder / "plan.json", device.device_id, device.signing_key),
+            journal=Journal(folder / "journal", device.device_id),
+            answered=self._socket.answered if self._socket else lambda answer: None,
+        )
+        self._buttons = Buttons(self._agent, factory, self._socket.ignored if self._socket else lambda: None)
+        talk = Talk(self._agent.heard, self._agent.unsent, self._agent.sending)
+        address = started.env.text("DOSETTE_DEVICE_REDIS", device.redis)
+        self._link = Link(device, address, talk, started.clock, self._stopping)
+        self._agent.wire = self._link
+
+    def run(self) -> int:
+        crew = Crew(self._stopping)
+        metrics = serve_metrics(self._started.common.metrics_bind, self._agent.is_alive)
+        self._start(crew)
+        log.info("started", extra={"panel": self._started.env.text("DOSETTE_PANEL", "virtual")})
+        self._stopping.wait()
+        self._stop()
+        crew.join(STOP_WITHIN_S)
+        if metrics:
+            metrics.shutdown()
+        log.info("stopped")
+        return 1 if crew.failed else 0
+
+    def _start(self, crew: Crew) -> None:
+        stopping: Event = self._stopping
+        crew.start("screen", lambda: self._agent.run(stopping))
+        crew.start("buttons", lambda: self._buttons.run(stopping))
+        crew.start("listener", self._link.listen)
+        crew.start("sender", self._link.send)
+        crew.start("watchdog", lambda: Watchdog(lambda: self._agent.progress).run(stopping))
+        if socket := self._socket:
+            crew.start("press socket", lambda: socket.run(stopping))
+
+    def _stop(self) -> None:
+        self._agent.wake()
+        self._buttons.wake()
+        self._link.wake()
+        if self._socket:
+            self._socket.close()
+        self._buttons.close()
+        self._lamp.close()
+
+
+def _folder(env: Environment) -> Path:
+    folder = env.path("DOSETTE_DEVICE_DIR")
+    if folder is None:
+        raise BadSetting("DOSETTE_DEVICE_DIR is not set: set it to the folder that holds device.json")
+    if not folder.is_dir():
+        raise BadSetting(f"DOSETTE_DEVICE_DIR={folder}: there is no such folder")
+    return folder
+
+
+def _device_file(folder: Path) -> DeviceFile:
+    path = folder / "device.json"
+    try:
+        return DeviceFile.read(path)
+    except FileNotFoundError:
+        raise BadSetting(f"{path} is not there: pair this device with `dosette device pair --out {path}`") from None
+    except (ValueError, OSError) as error:
+        raise BadSetting(str(error)) from None
+
+
+def _only_agent_of(folder: Path) -> IO[bytes]:
+    """Two agents on one journal would each forget the other's presses. Held until the file is closed."""
+    lock = open(folder / "agent.lock", "wb")  # noqa: SIM115 (the caller closes it)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise BadSetting(f"DOSETTE_DEVICE_DIR={folder}: another display agent runs here") from None
+    return lock
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dosette-display", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="run the agent")
+    pressing = commands.add_parser("press", help="press a button of the agent with a virtual panel")
+    pressing.add_argument("button", choices=("take", "skip", "undo"))
+    pressing.add_argument(
+        "--hold", type=float, metavar="S", help=f"seconds; TAKE held for {HOLD_S:g} undoes the last press"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""How the panel says times, amounts and lists; English, whatever the machine's locale is."""
+
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from dosette.contracts.plan import PlannedDose
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+COUNTED_UNITS = frozenset(
+    {"tablet", "capsule", "drop", "puff", "unit", "spray", "piece", "sachet", "lozenge", "ampoule"}
+)
+"""A household writes its own units; only of these the plural is known."""
+
+
+def clock(at: datetime, zone: ZoneInfo) -> str:
+    return at.astimezone(zone).strftime("%H:%M")
+
+
+def day_and_clock(at: datetime, now: datetime, zone: ZoneInfo) -> str:
+    """`08:00` today, `Tue 08:00` within six days, `30 Nov 08:00` else."""
+    local = at.astimezone(zone)
+    days = abs((local.date() - now.astimezone(zone).date()).days)
+    if days == 0:
+        return clock(at, zone)
+    day = WEEKDAYS[local.weekday()] if days < len(WEEKDAYS) else f"{local.day} {MONTHS[local.month - 1]}"
+    return f"{day} {clock(at, zone)}"
+
+
+def amount(dose: PlannedDose) -> str:
+    """`1 tablet`, `0.5 tablet`, `2 puffs`, `5 ml`."""
+    number = _plain(dose.amount)
+    unit = f"{dose.unit}s" if dose.amount > 1 and dose.unit in COUNTED_UNITS else dose.unit
+    return f"{number} {unit}".strip()
+
+
+def safe_unit(text: str) -> str:
+    """A micro sign is too easily read as an m (ISMP's list of error-prone abbreviations): write mcg."""
+    return text.replace("\N{MICRO SIGN}g", "mcg").replace("\N{GREEK SMALL LETTER MU}g", "mcg")
+
+
+def doses(count: int) -> str:
+    return "1 dose" if count == 1 else f"{count} doses"
+
+
+def _plain(number: Decimal) -> str:
+    """Never `1E+2`, never a trailing zero (1.0 was read as 10)."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
