@@ -67,10 +67,9 @@ class Running:
 def start_household(folder: Path, port: int) -> Running:
     """Starts the household and waits until its last line is printed."""
     environment = os.environ | {"DOSETTE_DATA": str(folder), "PORT": str(port)}
-    output = (folder.parent / "up.log").open("ab")
-    launcher = subprocess.Popen(
-        [_beside("dosette-local"), "up"], env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL
-    )
+    command = [_beside("dosette-local"), "up"]
+    with (folder.parent / "up.log").open("ab") as output:
+        launcher = subprocess.Popen(command, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
     running = Running(folder, port, launcher)
     wait_until(lambda: _is_up(running), START_S)
     return running

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from dataclasses import dataclass
 from threading import Event
 from types import FrameType
@@ -14,12 +15,14 @@ from dosette.settings import BadSetting, Common, Environment
 
 @dataclass(frozen=True)
 class Process:
-    """A started process: its environment, its clock, and the event that says stop."""
+    """A started process: its environment, its clock, the event that says stop, and a socket that can be read from then on,
+    for a loop that sleeps in `select`."""
 
     env: Environment
     common: Common
     clock: Clock
     stopping: Event
+    woken: socket.socket
 
 
 def start(service: str) -> Process:
@@ -31,7 +34,7 @@ def start(service: str) -> Process:
         faults.arm(common.faults)
     except ValueError as error:
         raise BadSetting(str(error)) from None
-    return Process(env, common, clock_from(common.clock_file), _stopping_on_signals())
+    return Process(env, common, clock_from(common.clock_file), _stopping_on_signals(), _woken_by_signals())
 
 
 def _stopping_on_signals() -> Event:
@@ -43,3 +46,11 @@ def _stopping_on_signals() -> Event:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     return stopping
+
+
+def _woken_by_signals() -> socket.socket:
+    """Python goes on sleeping in `select` after a signal (PEP 475), unless the signal makes something readable."""
+    woken, waker = socket.socketpair()
+    waker.setblocking(False)
+    signal.set_wakeup_fd(waker.detach(), warn_on_full_buffer=False)
+    return woken

@@ -1,8 +1,10 @@
 """The scheduler's rounds: rows first, messages second, both servers may go away."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
+from socket import socketpair
 from threading import Event, Thread
 
 import pytest
@@ -150,7 +152,7 @@ def desk(home: Home, database_of: Callable[[str], Database], valkey: Valkey, red
     stopping = Event()
     database = home.server.database("scheduler")
     thread = Thread(
-        target=PressDesk(database, Bus(connect(valkey.url, block_s=5)), KEYS, lambda: DUE).run,
+        target=PressDesk(database, Bus(connect(valkey.url, block_s=5)), KEYS, lambda: DUE, wait_s=0.1).run,
         args=(stopping,),
         daemon=True,
     )
@@ -199,3 +201,17 @@ def test_a_notification_wakes_the_listener_at_once(home: Home):
     doses.take(home.database, home.writer(), dose_id, home.request(), DUE, DUE)
 
     assert listener.wait(5) == {home.id}
+
+
+def test_a_sleeping_scheduler_stops_at_once(home: Home, database_of: Callable[[str], Database], redis: Redis):
+    woken, waker = socketpair()
+    listener = Listener(home.server.url("scheduler"), woken)
+    listener.wait(0)
+
+    waker.send(b"\x0f")
+    started = time.monotonic()
+    listener.wait(60)
+
+    assert time.monotonic() - started < 30
+    woken.close()
+    waker.close()

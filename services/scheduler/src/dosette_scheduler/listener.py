@@ -1,6 +1,7 @@
 """Hears PostgreSQL's NOTIFY, so that the scheduler may sleep until something changes."""
 
 import select
+import socket
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -14,8 +15,10 @@ CHANNEL = "dosette"
 class Listener:
     """A connection of its own; opened when first waited on and again after it was lost."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, woken: socket.socket | None = None) -> None:
+        """`woken` ends a wait when it can be read: the process is to stop."""
         self._url = url
+        self._also = [woken] if woken else []
         self._connection: Connection | None = None
 
     def wait(self, seconds: float) -> set[str]:
@@ -38,7 +41,7 @@ class Listener:
 
     def _heard(self, connection: Connection, seconds: float) -> set[str]:
         if not connection.notifies:
-            select.select([connection], [], [], seconds)
+            select.select([connection, *self._also], [], [], seconds)
         connection.poll()
         changed = {notice.payload for notice in connection.notifies}
         connection.notifies.clear()

@@ -25,11 +25,13 @@ _presses = counter("dosette_presses", "Presses taken in, by what became of each 
 class PressDesk:
     """Runs on a thread of its own, since waiting on Redis blocks. A press comes at least once, and counts once."""
 
-    def __init__(self, database: Database, bus: Bus, keys: ServerKeys, clock: Clock) -> None:
+    def __init__(self, database: Database, bus: Bus, keys: ServerKeys, clock: Clock, wait_s: float = WAIT_S) -> None:
+        """`wait_s` bounds one wait on Redis: how long until a new device is listened to."""
         self._database = database
         self._bus = bus
         self._keys = keys
         self._clock = clock
+        self._wait_s = wait_s
 
     def run(self, stopping: Event) -> None:
         while not stopping.is_set():
@@ -42,9 +44,9 @@ class PressDesk:
     def _serve(self, stopping: Event) -> None:
         known = {device.id: device for device in devices.active(self._database)}
         if not known:
-            stopping.wait(WAIT_S)
+            stopping.wait(self._wait_s)
             return
-        for device_id, entry_id, sealed in self._bus.presses(list(known), WAIT_S):
+        for device_id, entry_id, sealed in self._bus.presses(list(known), self._wait_s):
             self._take_in(known[device_id], sealed)
             self._bus.forget_press(device_id, entry_id)
 

@@ -128,7 +128,7 @@ def main() -> None:
     database = Database(url, "dosette-scheduler")
     redis = connect(redis_url)
     scheduler = Scheduler(
-        database, Doorbell(redis), Publisher(database, Bus(redis), keys), Listener(url), started.clock
+        database, Doorbell(redis), Publisher(database, Bus(redis), keys), Listener(url, started.woken), started.clock
     )
     desk = PressDesk(database, Bus(connect(redis_url, block_s=LONGEST_WAIT_S)), keys, started.clock)
     serve_metrics(started.common.metrics_bind, scheduler.is_alive)
