@@ -85,7 +85,7 @@ def test_of_a_traceback_the_error_is_reported_and_not_the_code(tmp_path: Path) -
         output_of(shell(tmp_path, script))
 
 
-def test_a_command_may_write_more_than_a_pipe_holds(tmp_path: Path) -> None:
+def test_a_command_may_hear_and_say_more_than_a_pipe_holds(tmp_path: Path) -> None:
     assert len(output_of(shell(tmp_path, "cat; head -c 300000 /dev/zero"), stdin="x" * 200_000)) == 500_000
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -107,13 +108,14 @@ def output_of(program: Program, stdin: str = "", pause: Pause = time.sleep) -> s
 
     `pause` is slept with while waiting; what it raises ends the program.
     """
-    with program.log.opened() as log:
-        process = _spawn(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log.fileno())
-    try:
-        output = _conversation(process, stdin, pause)
-    except BaseException:
-        _end_group(process.pid)
-        raise
+    # Files and no pipes: nobody waits for anybody, however much is said.
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as told, program.log.opened() as log:
+        said.write(stdin.encode())
+        said.seek(0)
+        process = _spawn(program, stdin=said.fileno(), stdout=told.fileno(), stderr=log.fileno())
+        _wait(process, pause)
+        told.seek(0)
+        output = told.read().decode(errors="replace").strip()
     if process.returncode != 0:
         raise CannotStart(f"{program.name} failed: {program.log.complaint()} (see {program.log.path})")
     return output
@@ -137,15 +139,14 @@ def _spawn(program: Program, stdin: int, stdout: int, stderr: int) -> subprocess
     )
 
 
-def _conversation(process: subprocess.Popen[bytes], stdin: str, pause: Pause) -> str:
-    """Says that, and listens until the process ends."""
-    said: bytes | None = stdin.encode()
-    while True:
-        try:
-            return process.communicate(said, timeout=LOOK_EVERY_S)[0].decode(errors="replace").strip()
-        except subprocess.TimeoutExpired:
-            said = None  # communicate() remembers what is left of it
-            pause(0)
+def _wait(process: subprocess.Popen[bytes], pause: Pause) -> None:
+    try:
+        while process.poll() is None:
+            pause(LOOK_EVERY_S)
+    except BaseException:
+        _end_group(process.pid)
+        process.wait()
+        raise
 
 
 def _leash(program: Program) -> list[str]:

@@ -17,7 +17,7 @@ PYTHON = Path(sys.executable)
 
 
 class Launched:
-    """One `dosette-local up`; as a context manager it is ready inside and gone after."""
+    """One `dosette-local up`; as a context manager it is ready inside and gone after. It ends with the thread that made it."""
 
     def __init__(
         self, data: Path, environ: Mapping[str, str] | None = None, *, port: int | None = None, python: Path = PYTHON
