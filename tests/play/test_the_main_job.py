@@ -5,11 +5,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.request import urlopen
 from zoneinfo import ZoneInfo
 
 import pytest
 
 SOON_S = 4
+OWN_METRIC = {
+    "api": "http_requests_total",
+    "scheduler": "scheduler_heartbeat_timestamp_seconds",
+    "worker": "delivery_lag_seconds_count",
+    "display-agent": "panel_link_up",
+}
 
 
 @pytest.fixture
@@ -41,7 +48,7 @@ def _dose(running: Any, dose: dict[str, Any]) -> dict[str, Any]:
 
 
 def _told(running: Any) -> list[dict[str, str]]:
-    path = running.folder / "deliveries" / "bruno.jsonl"
+    path = running.data / "deliveries" / "bruno.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
@@ -53,7 +60,7 @@ def test_a_dose_falls_due_is_told_shown_pressed_and_stands_in_history(running: A
     eventually(lambda: _dose(running, dose)["state"] == "due")
     eventually(lambda: len(_told(running)) == told_before + 1)
     due_picture = eventually(lambda: running.picture() != before and running.picture())
-    eventually(lambda: "1" in running.command("dosette-display", "press", "take"))
+    assert running.press("take") == "saved: take, 1 dose\n"
     taken = eventually(lambda: (found := _dose(running, dose))["status"] == "taken" and found)
     eventually(lambda: running.picture() != due_picture)
 
@@ -92,7 +99,9 @@ def test_of_two_who_take_the_same_dose_at_once_one_is_told_who_was_first(running
 
 
 def test_every_process_says_how_it_is(running: Any):
-    import urllib.request
+    ports = json.loads((running.data / "ports.json").read_text())
+    served = {name: ports[name] for name in ("scheduler", "worker", "display-agent")} | {"api": running.port}
 
-    with urllib.request.urlopen(f"{running.access['url']}/metrics", timeout=5) as answer:
-        assert b"dosette_http_requests_total" in answer.read()
+    for name, port in served.items():
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            assert f"dosette_{OWN_METRIC[name]}" in answer.read().decode()

@@ -4,18 +4,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from dosette.clock import MovableClock
-from dosette_local.ports import free_port
 
 
-def test_when_a_day_passes_what_nobody_took_is_missed_and_the_plan_goes_on(
-    tmp_path: Path, start: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
-):
+def test_when_days_pass_what_nobody_took_is_missed_and_the_plan_goes_on(tmp_path: Path, start: Any, eventually: Any):
     clock = MovableClock(tmp_path / "clock")
-    monkeypatch.setenv("DOSETTE_CLOCK_FILE", str(tmp_path / "clock"))
-    running = start(tmp_path / "data", free_port())
+    running = start(tmp_path / "data", {"DOSETTE_CLOCK_FILE": str(tmp_path / "clock")})
     _, plan = running.call("GET", "/doses?limit=200")
     open_now = {dose["id"] for dose in plan["items"] if dose["status"] == "pending"}
     picture = running.picture()
