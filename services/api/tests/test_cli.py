@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,31 @@ def test_a_demo_household_is_made_once(server: Server):
     assert (first.returncode, again.returncode) == (0, 0), first.stderr
     assert "lives here now" in first.stdout
     assert "nothing was changed" in again.stdout
+
+
+def test_two_demos_at_once_make_one_household(server: Server):
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(lambda _: _dosette(server, "demo"), range(2)))
+
+    assert sorted("lives here now" in each.stdout for each in told) == [False, True]
+    assert [each.returncode for each in told] == [0, 0]
+
+
+def test_a_demo_that_fails_half_way_leaves_nothing(server: Server):
+    failed = _dosette(server, "demo", FAULT="A3:raise:50")
+    again = _dosette(server, "demo")
+
+    assert failed.returncode != 0
+    assert "lives here now" in again.stdout
+
+
+def test_a_household_can_be_founded_and_joined(server: Server):
+    _dosette(server, "found", "Hill Street", "--zone", "Europe/Lisbon")
+
+    told = _dosette(server, "member", "add", "Rosa", "--role", "admin")
+
+    assert '"name": "Rosa"' in told.stdout
+    assert "not an IANA time zone" in _dosette(server, "found", "Elsewhere", "--zone", "Nowhere").stderr
 
 
 def test_a_token_is_printed_alone(home: Home):

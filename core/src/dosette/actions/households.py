@@ -22,9 +22,10 @@ def found(database: Database, name: str, zone: str, now: datetime) -> str:
     return household_id
 
 
-def count(database: Database) -> int:
-    """How many households this server has."""
-    return len(database.run(access.HOUSEHOLDS))
+def only_founder(database: Database) -> bool:
+    """Whether this server has no household yet, and nobody else founds one until this transaction ends."""
+    database.run(sql.LOCK_FOUNDING)
+    return not database.run(access.HOUSEHOLDS)
 
 
 def at_home(database: Database, name: str | None) -> Entry:
@@ -35,7 +36,9 @@ def at_home(database: Database, name: str | None) -> Entry:
     all_of_them = database.run(access.HOUSEHOLDS)
     chosen = [household_id for household_id, its_name in all_of_them if name in (None, its_name)]
     if not chosen:
-        raise NotFound(f"there is no household{f' {name}' if name else ''} yet; make one with: dosette demo")
+        raise NotFound(
+            f"there is no household{f' {name}' if name else ''} yet; make one with: dosette found NAME --zone ZONE (or dosette demo, to look around)"
+        )
     if len(chosen) > 1:
         raise Refused(f"there are {len(chosen)} households; say which with --household NAME")
     return at_console(chosen[0])

@@ -88,9 +88,20 @@ class Database:
         """The only row of `statement`."""
         return self.run(statement, entry, **values)[0]
 
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """What this thread runs inside is one transaction. For the console: a request's one message is one already."""
+        self._borrowed(lambda link: link.say("BEGIN"))
+        try:
+            yield
+        except BaseException:
+            self._borrowed(lambda link: link.say("ROLLBACK"))
+            raise
+        self._borrowed(lambda link: link.say("COMMIT"))
+
     def ping(self) -> None:
         """Raises Unavailable when PostgreSQL does not answer."""
-        self._borrowed(lambda link: link.ping())
+        self._borrowed(lambda link: link.say("SELECT 1"))
 
     def close(self) -> None:
         """Closes this thread's connection."""
@@ -128,9 +139,9 @@ class _Link:
             cursor.execute(f"{entry.sql}{statement.execute}", {**entry.values, **values})
             return cursor.fetchall() if cursor.description else []
 
-    def ping(self) -> None:
+    def say(self, words: str) -> None:
         with self.connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+            cursor.execute(words)
 
     def is_alive(self) -> bool:
         """False when closed, or when PostgreSQL said something while nobody asked, which it does only to say goodbye."""

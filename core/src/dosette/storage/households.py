@@ -20,6 +20,8 @@ GET = Statement(
     """,
 )
 
+LOCK_FOUNDING = Statement("lock_founding", "SELECT pg_advisory_xact_lock(54321)")
+
 NEW_ID = Statement("new_id", "SELECT uuidv7()::text")
 
 LIST_MEMBERS = Statement(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
+from zoneinfo import available_timezones
 
 import click
 import psycopg2
@@ -60,6 +61,17 @@ def demo(started: Process) -> None:
     """Fill a new server with a household to look at: three people, ten medicines, two weeks of history."""
     made = demonstration.fill(_database(started), started.clock())
     click.echo("the demo household lives here now" if made else "there is a household already; nothing was changed")
+
+
+@main.command()
+@click.argument("name")
+@click.option("--zone", required=True, help="IANA time zone, such as Europe/Berlin.")
+@_console
+def found(started: Process, name: str, zone: str) -> None:
+    """Make a household; prints its id. Then add its members."""
+    if zone not in available_timezones():
+        _give_up(f"{zone} is not an IANA time zone; Europe/Berlin is one")
+    click.echo(households.found(_database(started), name, zone, started.clock()))
 
 
 @main.group()

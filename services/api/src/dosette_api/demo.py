@@ -118,16 +118,21 @@ _CUPBOARD = (
 
 
 def fill(database: Database, now: datetime) -> bool:
-    """Makes the demo household; False, and nothing done, when this server has a household already."""
-    if households.count(database):
-        return False
+    """Makes the demo household, all or nothing; False, and nothing done, when this server has a household already."""
+    with database.all_or_nothing():
+        if households.only_founder(database):
+            _fill(database, now)
+            return True
+    return False
+
+
+def _fill(database: Database, now: datetime) -> None:
     began = now - WEEKS
     home = at_console(households.found(database, NAME, ZONE, began))
     people = {name: _person(database, home, name, role, began) for name, role in PEOPLE}
     for medicine in _CUPBOARD:
         _put_in_cupboard(database, home, people[medicine.member], medicine, began)
     _live_through(database, home, began, now)
-    return True
 
 
 def _person(database: Database, home: Entry, name: str, role: str, began: datetime) -> str:

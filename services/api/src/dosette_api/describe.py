@@ -17,6 +17,7 @@ from dosette_api.shapes import IdempotencyKey, Problem
 PATH = "/api/v1/openapi.json"
 
 _BODY_MAY_BE_ABSENT: set[str] = set()
+_MEDIA: dict[str, str] = {}
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -46,6 +47,7 @@ def described(
     body_may_be_absent: bool = False,
     query: Any = None,
     key: bool = False,
+    media: str = "application/json",
     refusals: tuple[int, ...] = (),
 ) -> Callable[[View], View]:
     """Says of a view what it takes and what it answers; `refusals` are its own statuses beyond those that all have."""
@@ -54,6 +56,7 @@ def described(
     bare = [f"HTTP_{status}"] if answer is None else []
 
     def decorate(view: View) -> View:
+        _MEDIA[view.__name__] = media
         if body_may_be_absent:
             _BODY_MAY_BE_ABSENT.add(view.__name__)
         decorated: View = description.validate(
@@ -90,6 +93,8 @@ def _finished(spec: dict[str, Any]) -> dict[str, Any]:
         for status, answer in operation["responses"].items():
             if status >= "400":
                 answer["content"] = {"application/problem+json": answer["content"].pop("application/json")}
+        if (media := _MEDIA[operation["operationId"]]) != "application/json":
+            operation["responses"]["200"]["content"] = {media: {}}
         if operation["operationId"] in _BODY_MAY_BE_ABSENT:
             operation["requestBody"]["required"] = False
     return spec

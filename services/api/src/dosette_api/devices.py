@@ -23,7 +23,7 @@ def list_devices() -> Response:
 
 
 @views.get("/devices/<uuid:device_id>/frame.png")
-@described(refusals=(404,))
+@described(media="image/png", refusals=(404,))
 def get_frame(device_id: UUID) -> Response:
     """The panel's picture as it is now, a PNG."""
     if not household().database.run(sql.GET, reader(), device=str(device_id)):
