@@ -1,173 +1,130 @@
-"""A household's plan in a few words, a device in a folder, and a real Valkey."""
+"""A kitchen: a display agent in a process of its own, and the server's end of its Redis."""
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from dosette_local.ports import free_port
-from dosette_local.servers.valkey import Valkey
+from redis import Redis
 
-from dosette.bus import Bus, connect
+from dosette.bus import Bus
 from dosette.contracts.device_file import DeviceFile
 from dosette.contracts.names import redis_user
-from dosette.contracts.plan import Plan
+from dosette.contracts.plan import Plan, PlannedDose
 from dosette.contracts.press import Press
 from dosette.contracts.signing import redis_password, seal, signing_key, unseal
+from dosette.testing import a_plan
+from dosette_local.servers.valkey import Valkey
 
-EIGHT = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)  # 08:00 in Berlin
-DEVICE = "0199f000-0000-7000-8000-000000000001"
+DEVICE = "01980000-0000-7000-8000-000000000001"
 KEY = signing_key("a secret", DEVICE, 1)
 PASSWORD = redis_password("a secret", DEVICE, 1)
 
 
-def minutes(count: float) -> timedelta:
-    return timedelta(minutes=count)
+def sealed_by_the_server(plan: Plan, key: str = KEY) -> bytes:
+    """As PostgreSQL makes it: amounts as text, times in RFC 3339."""
+    return seal(json.dumps({"v": 1} | asdict(plan), default=_text).encode(), key)
 
 
-def a_dose(id: str = "metformin", **facts: object) -> dict[str, object]:
-    """Due at 08:00, early from 06:00, late from 09:00, missed after 10:00, unless `facts` say otherwise."""
-    due_at = facts.pop("due_at", EIGHT)
-    assert isinstance(due_at, datetime)
-    return {
-        "id": id,
-        "member": "Bruno",
-        "medicine": id.capitalize(),
-        "strength": "500 mg",
-        "form": "tablet",
-        "unit": "tablet",
-        "amount": "1",
-        "note": "",
-        "opens_at": due_at - minutes(120),
-        "due_at": due_at,
-        "late_at": due_at + minutes(60),
-        "closes_at": due_at + minutes(120),
-        "status": "pending",
-        "resolved_at": None,
-    } | facts
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(Decimal(str(value)))
 
 
-def plan_json(*doses: dict[str, object], number: int = 1, issued_at: datetime = EIGHT, **facts: object) -> bytes:
-    plan = {
-        "v": 1,
-        "device_id": DEVICE,
-        "device": "Kitchen",
-        "zone": "Europe/Berlin",
-        "epoch": "first",
-        "number": number,
-        "pressed": 0,
-        "issued_at": issued_at,
-        "valid_until": issued_at + timedelta(days=7),
-        "doses": doses,
-    } | facts
-    return json.dumps(plan, default=datetime.isoformat).encode()
+@pytest.fixture
+def key() -> str:
+    """The device's signing key."""
+    return KEY
 
 
-def a_plan(*doses: dict[str, object], **facts: object) -> Plan:
-    return Plan.from_json(plan_json(*doses, **facts))  # type: ignore[arg-type]
-
-
-def sealed_plan(*doses: dict[str, object], **facts: object) -> bytes:
-    return seal(plan_json(*doses, **facts), KEY)  # type: ignore[arg-type]
-
-
-def a_press(number: int = 1, kind: str = "take", *dose_ids: str, at: datetime = EIGHT + minutes(3)) -> Press:
-    return Press(f"press-{number}", number, DEVICE, kind, dose_ids or ("metformin",), at, "boot", 1.0, True)
-
-
-@pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    with Valkey(tmp_path_factory.mktemp("redis") / "valkey", port=free_port(), password="secret") as server:
-        yield server
+@pytest.fixture
+def sealed() -> Callable[..., bytes]:
+    return sealed_by_the_server
 
 
 @dataclass
-class Home:
-    """An agent in a process of its own, and the server's end of its Redis."""
+class Kitchen:
+    """What a test does to an agent, and what it can see of it."""
 
     folder: Path
-    redis: str
+    address: str
     bus: Bus
     number: int = 0
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     def start(self, **environ: str) -> "subprocess.Popen[bytes]":
-        log = open(self.folder / "log", "ab")
-        command = [sys.executable, "-m", "dosette_display.cli", "run"]
-        process = subprocess.Popen(command, env=self._environ(environ), stderr=log)
-        log.close()
+        """An agent, when it can be pressed."""
+        before = self.log().count('"started"')
+        with open(self.folder / "log", "ab") as log:
+            process = subprocess.Popen(self._command("run"), env=self._environ(environ), stderr=log)
         self.processes.append(process)
+        self.eventually(lambda: self.log().count('"started"') > before or process.poll() is not None)
         return process
 
     def press(self, *words: str) -> tuple[int, str]:
-        command = [sys.executable, "-m", "dosette_display.cli", "press", *words]
-        done = subprocess.run(command, env=self._environ({}), capture_output=True, text=True, timeout=30, check=False)
+        """The exit code and what was said."""
+        command, environ = self._command("press", *words), self._environ({})
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
         return done.returncode, (done.stdout + done.stderr).strip()
 
-    def publish(self, *doses: dict[str, object], **facts: object) -> None:
+    def publish(self, *doses: PlannedDose, **facts: object) -> None:
         self.number += 1
-        facts = {"number": self.number, "issued_at": datetime.now(UTC)} | facts
-        self.bus.publish_plan(DEVICE, sealed_plan(*doses, **facts))
+        plan = replace(a_plan(*doses, issued_at=datetime.now(UTC)), number=self.number)
+        self.bus.publish_plan(DEVICE, sealed_by_the_server(replace(plan, **facts)))  # type: ignore[arg-type]
 
     def presses(self) -> list[Press]:
         """Everything that was sent, each press once."""
-        sent = [Press.from_json(unseal(sealed, KEY)) for _, _, sealed in self.bus.presses([DEVICE], 0.01)]
-        return sorted({press.id: press for press in sent}.values(), key=lambda press: press.number)
+        sent = [Press.from_json(unseal(message, KEY)) for _, _, message in self.bus.presses([DEVICE], 0.01)]
+        return list({press.id: press for press in sent}.values())
+
+    def frame(self) -> bytes | None:
+        return self.bus.frame(DEVICE)
 
     def admit(self) -> None:
+        """As the scheduler does at every reconnect."""
         self.bus.admit_devices({DEVICE: PASSWORD})
 
+    def journal_is_empty(self) -> bool:
+        return b'"press"' not in (self.folder / "journal").read_bytes()
+
     def log(self) -> str:
-        return (self.folder / "log").read_text()
+        path = self.folder / "log"
+        return path.read_text() if path.exists() else ""
 
-    @property
-    def journal(self) -> bytes:
-        return (self.folder / "journal").read_bytes()
+    def eventually(self, holds: Callable[[], object], within_s: float = 10.0) -> None:
+        deadline = time.monotonic() + within_s
+        while not (said := holds()):
+            assert time.monotonic() < deadline, f"still {said!r} after {within_s} s:\n{self.log()}"
+            time.sleep(0.02)
 
-    def _environ(self, environ: Mapping[str, str]) -> dict[str, str]:
-        path = os.pathsep.join(filter(None, sys.path))
-        own = {"PYTHONPATH": path, "DOSETTE_DEVICE_DIR": str(self.folder), "DOSETTE_DEVICE_REDIS": self.redis}
+    def _command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "dosette_display.cli", *words]
+
+    def _environ(self, environ: dict[str, str]) -> dict[str, str]:
+        own = {
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "DOSETTE_DEVICE_DIR": str(self.folder),
+            "DOSETTE_DEVICE_REDIS": self.address,
+        }
         return {**os.environ, **own, **environ}
 
 
 @pytest.fixture
-def home(tmp_path: Path, valkey: Valkey) -> Iterator[Home]:
-    """On a Redis that was just wiped, in a folder whose path is too long for a socket's address."""
-    folder = tmp_path / ("a kitchen with a long name " * 4)
+def kitchen(tmp_path: Path, valkey: Valkey, redis: Redis) -> Iterator[Kitchen]:
+    """In a folder whose path is too long for a socket's address."""
+    folder = tmp_path / ("a kitchen with a long name, " * 5 + "really")
     folder.mkdir()
-    redis = connect(valkey.url)
-    redis.flushall()
-    address = f"127.0.0.1:{valkey.port}"
-    DeviceFile(DEVICE, "", "somewhere.else:1", redis_user(DEVICE), PASSWORD, KEY).write(folder / "device.json")
-    home = Home(folder, address, Bus(redis))
-    home.admit()
-    yield home
-    for process in home.processes:
+    device = DeviceFile(DEVICE, "", "somewhere.else:1", redis_user(DEVICE), PASSWORD, KEY)
+    device.write(folder / "device.json")
+    kitchen = Kitchen(folder, f"127.0.0.1:{valkey.port}", Bus(redis))
+    kitchen.admit()
+    yield kitchen
+    for process in kitchen.processes:
         process.kill()
         process.wait()
-    redis.close()
-
-
-def eventually(holds: Callable[[], object], within_s: float = 10.0) -> None:
-    """Waits until it holds; fails with what it said last."""
-    deadline = time.monotonic() + within_s
-    while not (said := holds()):
-        assert time.monotonic() < deadline, f"still {said!r} after {within_s} s"
-        time.sleep(0.02)
-
-
-def is_listening(path: Path) -> bool:
-    """Whether somebody accepts on a Unix socket, by a name short enough."""
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        with socket.socket(socket.AF_UNIX) as caller:
-            return caller.connect_ex(f"/proc/self/fd/{descriptor}/{path.name}") == 0
-    finally:
-        os.close(descriptor)

@@ -36,8 +36,9 @@ def at_home(database: Database, name: str | None) -> Entry:
     all_of_them = database.run(access.HOUSEHOLDS)
     chosen = [household_id for household_id, its_name in all_of_them if name in (None, its_name)]
     if not chosen:
+        which = f" {name}" if name else ""
         raise NotFound(
-            f"there is no household{f' {name}' if name else ''} yet; make one with: dosette found NAME --zone ZONE (or dosette demo, to look around)"
+            f"there is no household{which} yet; make one with: dosette found NAME --zone ZONE (or dosette demo)"
         )
     if len(chosen) > 1:
         raise Refused(f"there are {len(chosen)} households; say which with --household NAME")

@@ -106,6 +106,8 @@ class Agent:
 
     def run(self, stopping: Event) -> None:
         """The loop that draws; `wake` after `stopping` is set."""
+        if plan := self.plans.plan:
+            self.journal.acknowledge(plan.pressed)
         if self.journal.waiting():
             self.lamp.show(Light.SENDING)
         while not stopping.is_set():

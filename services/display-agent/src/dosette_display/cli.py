@@ -5,10 +5,10 @@ import fcntl
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import IO
 
 from gpiozero.pins.mock import MockFactory
 
@@ -73,7 +73,7 @@ class RunningAgent:
             raise BadSetting(f"DOSETTE_PANEL={kind}: {error}") from None
         factory = MockFactory() if kind == "virtual" else None
         self._started, self._stopping = started, started.stopping
-        self._socket = PressSocket(folder, factory) if factory else None
+        self._socket = _press_socket(folder, factory) if factory else None
         self._lamp = Lamp(factory)
         self._agent = Agent(
             device_id=device.device_id,
@@ -87,7 +87,7 @@ class RunningAgent:
         )
         self._buttons = Buttons(self._agent, factory, self._socket.ignored if self._socket else lambda: None)
         talk = Talk(self._agent.heard, self._agent.unsent, self._agent.sending)
-        address = started.env.text("DOSETTE_DEVICE_REDIS", device.redis)
+        address = _redis_address(started.env, device)
         self._link = Link(device, address, talk, started.clock, self._stopping)
         self._agent.wire = self._link
 
@@ -143,14 +143,34 @@ def _device_file(folder: Path) -> DeviceFile:
         raise BadSetting(str(error)) from None
 
 
-def _only_agent_of(folder: Path) -> IO[bytes]:
-    """Two agents on one journal would each forget the other's presses. Held until the file is closed."""
-    lock = open(folder / "agent.lock", "wb")  # noqa: SIM115 (the caller closes it)
+def _redis_address(env: Environment, device: DeviceFile) -> str:
+    address = env.text("DOSETTE_DEVICE_REDIS", device.redis)
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()):
+        raise BadSetting(f"DOSETTE_DEVICE_REDIS={address}: write HOST:PORT")
+    return address
+
+
+@contextmanager
+def _only_agent_of(folder: Path) -> Iterator[None]:
+    """Two agents on one journal would each forget the other's presses. The folder itself is locked: it may be read-only."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
         raise BadSetting(f"DOSETTE_DEVICE_DIR={folder}: another display agent runs here") from None
-    return lock
+    finally:
+        os.close(descriptor)
+
+
+def _press_socket(folder: Path, factory: MockFactory) -> PressSocket | None:
+    """None on a card that can't be written: a panel that can't be pressed still reminds."""
+    try:
+        return PressSocket(folder, factory)
+    except OSError as error:
+        log.error("there is no socket for `dosette-display press`", extra={"error": str(error)})
+        return None
 
 
 def _parser() -> argparse.ArgumentParser:

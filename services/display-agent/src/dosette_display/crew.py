@@ -38,9 +38,9 @@ class Crew:
         try:
             loop()
         except Exception:  # whatever it is, a process with a thread missing must not look alive
-            log.exception("a thread failed", extra={"thread": name})
             self.failed = True
             self._stopping.set()
+            log.exception("a thread failed", extra={"loop": name})
 
 
 class Watchdog:

@@ -112,9 +112,10 @@ class _OneLayout:
 
 def _one_layout(row: Row, look: Look) -> _OneLayout | None:
     """The largest layout in which strength, amount and member stand whole; None when there is none."""
-    for time_px, name_px, details_px in ((38, 26, 19), (38, 20, 16), (30, 18, 14), (24, 16, 14), (20, 14, 14)):
+    for time_px, name_px, details_px in ((38, 24, 19), (38, 20, 16), (30, 18, 14), (24, 16, 14), (20, 14, 14)):
         layout = _one_try(row, look, look.big(time_px), look.big(name_px), look.big(details_px))
-        if _one_height(layout, look) <= look.body_bottom - look.header:
+        fits_across = _time_right(row, layout.time_px) <= look.room
+        if fits_across and _one_height(layout, look) <= look.body_bottom - look.header:
             return layout
     return None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from itertools import groupby
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ JUST_RESOLVED = timedelta(minutes=2)
 NOT_UP_TO_DATE_AFTER = timedelta(hours=1)
 CLOCK_BEHIND = timedelta(minutes=5)
 """A plan from the future means that this machine's clock is wrong: it booted without network, perhaps."""
-_AFTER = timedelta(milliseconds=1)
+_AFTER = timedelta.resolution
 
 _STATUS_OF = {"take": "taken", "skip": "skipped", "undo": "pending"}
 
@@ -95,8 +95,8 @@ def page_of(plan: Plan | None, now: datetime, state: State) -> Page:
     page = _alarm(plan, now, zone) or _offline(_doses(_with_presses(plan, state), now, zone, state), now, zone, state)
     return replace(
         _noticed(page, state),
-        as_of=words.day_and_clock(plan.issued_at, now, zone),
-        valid_until=words.day_and_clock(valid_until(plan, now, state), now, zone),
+        as_of=words.stamp(plan.issued_at, now, zone),
+        valid_until=words.stamp(valid_until(plan, now, state), now, zone),
     )
 
 
@@ -109,7 +109,7 @@ def changes_at(plan: Plan | None, now: datetime, state: State) -> datetime | Non
         for dose in _with_presses(plan, state)
         if dose.resolved_at and dose.resolved_at + JUST_RESOLVED > now
     )
-    return min((valid_until(plan, now, state), *resolved))
+    return min((valid_until(plan, now, state), _midnight(now, ZoneInfo(plan.zone)), *resolved))
 
 
 def valid_until(plan: Plan, now: datetime, state: State) -> datetime:
@@ -118,6 +118,12 @@ def valid_until(plan: Plan, now: datetime, state: State) -> datetime:
         return plan.valid_until
     moments = (moment for dose in _with_presses(plan, state) if dose.status == "pending" for moment in _moments(dose))
     return min((moment for moment in moments if moment > now), default=plan.valid_until)
+
+
+def _midnight(now: datetime, zone: ZoneInfo) -> datetime:
+    """The next one: "Tue 06:30" becomes "06:30", and yesterday's sum goes."""
+    tomorrow = now.astimezone(zone).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time(), zone).astimezone(UTC)
 
 
 def latest_by_dose(presses: Iterable[Press]) -> dict[str, Press]:
@@ -155,7 +161,7 @@ def _offline(page: Page, now: datetime, zone: ZoneInfo, state: State) -> Page:
         return page
     since = words.day_and_clock(state.offline_since, now, zone)
     long = now - state.offline_since > NOT_UP_TO_DATE_AFTER
-    lines = (*page.lines, f"Offline since {since}:", "may not show what a phone confirmed.")
+    lines = (*page.lines, f"Offline since {since}.", "May not show what a phone confirmed.")
     return replace(page, title="NOT UP TO DATE" if long else f"offline since {since}", alarm=True, lines=lines)
 
 

@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 from pathlib import Path
 from threading import Lock
+from zoneinfo import ZoneInfo
 
 from dosette.contracts.plan import Plan, UnknownVersion
 from dosette.contracts.signing import BadSignature, unseal
@@ -11,6 +12,9 @@ from dosette_display.files import write_whole
 
 REFRESH_AFTER = timedelta(minutes=15)
 """A plan comes every minute as a sign of life; one that says nothing new is written this often, for the card's sake."""
+
+_NO_PLAN = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)
+"""What reading JSON of another shape raises."""
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +56,8 @@ class PlanStore:
             plan = Plan.from_json(unseal(sealed, self._key))
             if plan.device_id != self._device_id:
                 raise ValueError("it is another device's")
-        except (BadSignature, UnknownVersion, ValueError, KeyError, TypeError, ArithmeticError) as error:
+            ZoneInfo(plan.zone)  # known on this machine, or all pages would fail
+        except (BadSignature, UnknownVersion, *_NO_PLAN) as error:
             self._refuse(sealed, error)
             return None
         return plan

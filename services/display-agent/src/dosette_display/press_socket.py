@@ -68,7 +68,9 @@ class PressSocket:
             pin, hold_s = GPIOS[wanted["button"]], float(wanted["hold_s"])
         except (ValueError, KeyError, TypeError):
             return {"saved": False, "said": "not a press"}
-        answer = self._push(pin, min(max(hold_s, 0.0), LONGEST_HOLD_S))
+        if not 0 <= hold_s <= LONGEST_HOLD_S:
+            return {"saved": False, "said": f"a button can be held for 0 to {LONGEST_HOLD_S:g} seconds"}
+        answer = self._push(pin, hold_s)
         return {"saved": answer.saved, "said": answer.said}
 
     def _push(self, gpio: int, hold_s: float) -> Answer:

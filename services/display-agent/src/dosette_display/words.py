@@ -21,11 +21,17 @@ def clock(at: datetime, zone: ZoneInfo) -> str:
 def day_and_clock(at: datetime, now: datetime, zone: ZoneInfo) -> str:
     """`08:00` today, `Tue 08:00` within six days, `30 Nov 08:00` else."""
     local = at.astimezone(zone)
-    days = abs((local.date() - now.astimezone(zone).date()).days)
+    days = _days_apart(at, now, zone)
     if days == 0:
         return clock(at, zone)
-    day = WEEKDAYS[local.weekday()] if days < len(WEEKDAYS) else f"{local.day} {MONTHS[local.month - 1]}"
+    day = WEEKDAYS[local.weekday()] if days < len(WEEKDAYS) else _date(local)
     return f"{day} {clock(at, zone)}"
+
+
+def stamp(at: datetime, now: datetime, zone: ZoneInfo) -> str:
+    """As `day_and_clock`, but `30 Nov` alone: two stamps must fit side by side."""
+    far = _days_apart(at, now, zone) >= len(WEEKDAYS)
+    return _date(at.astimezone(zone)) if far else day_and_clock(at, now, zone)
 
 
 def amount(dose: PlannedDose) -> str:
@@ -42,6 +48,14 @@ def safe_unit(text: str) -> str:
 
 def doses(count: int) -> str:
     return "1 dose" if count == 1 else f"{count} doses"
+
+
+def _days_apart(at: datetime, now: datetime, zone: ZoneInfo) -> int:
+    return abs((at.astimezone(zone).date() - now.astimezone(zone).date()).days)
+
+
+def _date(local: datetime) -> str:
+    return f"{local.day} {MONTHS[local.month - 1]}"
 
 
 def _plain(number: Decimal) -> str:

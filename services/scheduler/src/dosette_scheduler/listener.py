@@ -18,7 +18,7 @@ class Listener:
     def __init__(self, url: str, woken: socket.socket | None = None) -> None:
         """`woken` ends a wait when it can be read: the process is to stop."""
         self._url = url
-        self._also = [woken] if woken else []
+        self._also: list[Connection | socket.socket] = [woken] if woken else []
         self._connection: Connection | None = None
 
     def wait(self, seconds: float) -> set[str]:

@@ -1,0 +1,348 @@
+"""The agent without a network: what a press names, when the panel is refreshed, what it does with a full card."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+from PIL import Image
+
+from dosette.testing import NOON, a_dose, a_plan
+from dosette_display.agent import Agent
+from dosette_display.answers import Answer
+from dosette_display.journal import Journal
+from dosette_display.lamp import Light
+from dosette_display.plan_store import PlanStore
+
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass
+class GlassPanel:
+    size: tuple[int, int] = (250, 122)
+    supports_partial: bool = True
+    modes: list[str] = field(default_factory=list)
+
+    def show(self, image: Image.Image, mode: str) -> None:
+        self.modes.append(mode)
+
+    def sleep(self) -> None:
+        pass
+
+
+@dataclass
+class Desk:
+    """An agent whose loop is stepped by hand, on a clock that is set by hand."""
+
+    folder: Path
+    key: str
+    sealed: object
+    now: datetime = NOON
+    number: int = 0
+    panel: GlassPanel = field(default_factory=GlassPanel)
+    lights: list[Light] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        plan = a_plan()
+        self.journal = Journal(self.folder / "journal", plan.device_id)
+        self.agent = Agent(
+            device_id=plan.device_id,
+            clock=lambda: self.now,
+            clock_synced=lambda: True,
+            panel=self.panel,
+            lamp=self,
+            plans=PlanStore(self.folder / "plan.json", plan.device_id, self.key),
+            journal=self.journal,
+            answered=self.answers.append,
+        )
+
+    def show(self, light: Light) -> None:
+        self.lights.append(light)
+
+    def hear(self, *doses, **facts) -> None:
+        self.number += 1
+        plan = replace(a_plan(*doses, issued_at=self.now), number=self.number, **facts)
+        self.agent.heard(self.sealed(plan))
+
+    def redraw(self) -> None:
+        self.agent._refresh(self.now)
+
+    def press(self, kind: str = "take") -> Answer:
+        self.agent.press(kind, self.agent.look())
+        self.redraw()
+        return self.answers[-1]
+
+    @property
+    def title(self) -> str:
+        return self.agent.look().page.title
+
+
+@pytest.fixture
+def desk(tmp_path: Path, key: str, sealed) -> Desk:
+    return Desk(tmp_path, key, sealed)
+
+
+def test_a_press_names_what_was_shown_though_the_plan_changed_in_between(desk):
+    shown, other = a_dose(medicine="Metformin"), a_dose(medicine="Ramipril")
+    desk.hear(shown)
+    desk.redraw()
+
+    scene = desk.agent.look()
+    desk.hear(other)
+    desk.redraw()
+    desk.agent.press("take", scene)
+
+    assert [press.dose_ids for press in desk.journal.waiting()] == [(shown.id,)]
+
+
+def test_a_press_is_saved_before_the_lamp_says_so(desk):
+    desk.hear(a_dose())
+    desk.redraw()
+
+    answer = desk.press()
+
+    assert answer.said == "saved: take, 1 dose"
+    assert desk.lights == [Light.DARK, Light.SAVED]
+    assert b'"number":1' in (desk.folder / "journal").read_bytes()
+    assert desk.title == "Taken · saving"
+
+
+def test_nothing_on_the_screen_can_be_taken_so_nothing_is(desk):
+    desk.hear(a_dose(NOON + timedelta(hours=5)))
+    desk.redraw()
+
+    answer = desk.press()
+
+    assert not answer.saved
+    assert desk.title == "Nothing is due now"
+    assert not desk.journal.waiting()
+
+
+def test_a_second_press_on_the_same_picture_takes_nothing_twice(desk):
+    desk.hear(a_dose())
+    desk.redraw()
+
+    desk.agent.press("take", desk.agent.look())
+    desk.agent.press("take", desk.agent.look())
+
+    assert len(desk.journal.waiting()) == 1
+    assert desk.answers[-1].on_screen == "Already taken 12:00"
+
+
+def test_a_press_on_a_taken_dose_says_when_it_was_taken(desk):
+    desk.hear(a_dose(status="taken", resolved_at=NOON - MINUTE))
+    desk.redraw()
+
+    answer = desk.press()
+
+    assert answer.said == "nothing to take: already taken at 11:59"
+
+
+def test_a_held_button_undoes_the_last_press_once(desk):
+    desk.hear(dose := a_dose())
+    desk.redraw()
+    desk.press()
+
+    assert desk.press("undo").said == "saved: undo, 1 dose"
+    assert not desk.press("undo").saved
+    assert [(press.kind, press.dose_ids) for press in desk.journal.waiting()] == [
+        ("take", (dose.id,)),
+        ("undo", (dose.id,)),
+    ]
+
+
+def test_a_dose_undone_on_a_phone_can_be_taken_again_at_once(desk):
+    desk.hear(dose := a_dose())
+    desk.redraw()
+    desk.press()
+    desk.hear(replace(dose, status="taken", resolved_at=NOON), pressed=1)
+    desk.hear(dose, pressed=1)
+    desk.redraw()
+
+    assert desk.press().saved
+
+
+def test_only_the_doses_that_fit_on_the_panel_are_taken(desk):
+    desk.hear(*(a_dose() for _ in range(5)))
+    desk.redraw()
+
+    assert desk.press().said == "saved: take, 3 doses"
+    assert desk.title == "3 done, hold: undo"
+
+
+def test_an_acknowledged_press_leaves_the_journal(desk):
+    desk.hear(dose := a_dose())
+    desk.redraw()
+    desk.press()
+
+    desk.hear(replace(dose, status="taken", resolved_at=NOON), pressed=1)
+    desk.redraw()
+
+    assert not desk.journal.waiting()
+    assert desk.title == "Taken"
+
+
+def test_the_screen_says_when_the_server_knows_of_an_earlier_taking(desk):
+    desk.hear(dose := a_dose())
+    desk.redraw()
+    desk.press()
+
+    desk.hear(replace(dose, status="taken", resolved_at=NOON - 7 * MINUTE), pressed=1)
+    desk.redraw()
+
+    assert desk.title == "Already taken 11:53"
+
+
+def test_the_screen_says_when_the_server_did_not_count_a_press(desk):
+    desk.hear(dose := a_dose())
+    desk.redraw()
+    desk.press()
+
+    desk.hear(dose, pressed=1)
+    desk.redraw()
+
+    assert desk.title == "NOT COUNTED, see the pages"
+
+
+def test_a_take_and_its_undo_taken_in_together_agree_with_the_plan(desk):
+    desk.hear(dose := a_dose())
+    desk.redraw()
+    desk.press()
+    desk.press("undo")
+
+    desk.hear(dose, pressed=2)
+    desk.redraw()
+
+    assert desk.title == "Due now"
+
+
+def test_a_full_card_refuses_the_press_visibly(desk, monkeypatch):
+    desk.hear(a_dose())
+    desk.redraw()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    answer = desk.press()
+
+    assert not answer.saved
+    assert desk.title == "NOT SAVED, press again"
+    assert desk.lights[-1] == Light.ERROR
+    assert not desk.journal.waiting()
+
+
+def test_a_press_after_a_restart_still_stands_on_the_screen(desk, key, sealed):
+    desk.hear(a_dose())
+    desk.redraw()
+    desk.press()
+
+    again = Desk(desk.folder, key, sealed)
+    again.redraw()
+
+    assert again.title == "Taken · saving"
+
+
+def test_the_panel_is_left_in_peace_when_only_the_stamps_would_change(desk):
+    desk.hear(dose := a_dose(NOON + timedelta(hours=8)))
+    desk.redraw()
+
+    desk.now += MINUTE
+    desk.hear(dose)
+    desk.redraw()
+
+    assert desk.panel.modes == ["full"]
+
+
+def test_the_stamps_are_renewed_after_a_quarter_of_an_hour(desk):
+    desk.hear(dose := a_dose(NOON + timedelta(hours=8)))
+    desk.redraw()
+    desk.agent._refreshed_at -= 15 * 60
+
+    desk.now += 16 * MINUTE
+    desk.hear(dose)
+    desk.redraw()
+
+    assert len(desk.panel.modes) == 2
+
+
+def test_a_dose_falling_due_refreshes_at_once_and_every_sixth_refresh_is_full(desk):
+    desk.hear(*(a_dose(NOON + count * MINUTE) for count in range(9)))
+    for _ in range(9):
+        desk.redraw()
+        desk.now += MINUTE
+
+    assert desk.panel.modes == ["full", *["partial"] * 5, "full", "partial", "partial"][: len(desk.panel.modes)]
+    assert len(desk.panel.modes) >= 3
+
+
+def test_a_stored_plan_reminds_on_time_without_any_server(desk, key, sealed):
+    desk.hear(a_dose(NOON + timedelta(days=2)))
+
+    alone = Desk(desk.folder, key, sealed, now=NOON + timedelta(days=2))
+    alone.redraw()
+
+    assert alone.agent.look().page.takes
+
+
+@dataclass
+class Wire:
+    lost_at: datetime | None = None
+
+    def show(self, frame: bytes) -> None:
+        pass
+
+    def pressed(self) -> None:
+        pass
+
+
+def test_a_lost_link_is_said_after_half_a_minute_with_the_time_of_the_plan(desk):
+    desk.hear(a_dose())
+    desk.agent.wire = Wire(lost_at=NOON)
+
+    desk.now += timedelta(seconds=29)
+    desk.redraw()
+    assert desk.title == "Due now"
+    desk.now += timedelta(seconds=1)
+    desk.redraw()
+    assert desk.title == "offline since 12:00"
+
+
+def test_a_server_that_is_silent_behind_a_living_link_is_offline_too(desk):
+    desk.hear(a_dose())
+    desk.agent.wire = Wire()
+
+    desk.now += timedelta(seconds=151)
+    desk.redraw()
+    assert desk.title == "Due now"  # the clock may just have been stepped
+    desk.agent._silent_from -= 10
+    desk.redraw()
+    assert desk.title == "offline since 12:00"
+
+
+@pytest.fixture
+def running(desk: Desk) -> Iterator[Desk]:
+    stopping = Event()
+    thread = Thread(target=desk.agent.run, args=(stopping,))
+    thread.start()
+    yield desk
+    stopping.set()
+    desk.agent.wake()
+    thread.join(timeout=1)
+    assert not thread.is_alive()
+
+
+def test_the_loop_wakes_for_a_plan_and_stops_within_a_second(running):
+    running.hear(a_dose())
+
+    for _ in range(100):
+        if running.title == "Due now":
+            break
+        Event().wait(0.02)
+
+    assert running.title == "Due now"
+    assert running.agent.is_alive()

@@ -1,0 +1,104 @@
+"""From edges on a pin to presses: bounce, hold, and what was on the screen at the first edge."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from threading import Event, Thread
+
+import pytest
+from gpiozero.pins.mock import MockFactory, MockPin
+
+from dosette_display.buttons import GPIOS, Buttons, Gesture
+
+
+def gesture(*edges: float, until: float = 10.0) -> list[str]:
+    """What edges at these times (down, up, down, …) become."""
+    one, made = Gesture(), []
+    for number, at in enumerate((*edges, until)):
+        if done := one.pass_time(at):
+            made.append(done)
+        if at != until:
+            one.up(at) if number % 2 else one.down(at)
+    return made
+
+
+def test_down_and_up_is_one_short_press():
+    assert gesture(0, 0.1) == ["short"]
+
+
+def test_two_seconds_are_a_long_press():
+    assert gesture(0, 1.99) == ["short"]
+    assert gesture(0, 2.0) == ["long"]
+    assert gesture(0) == ["long"]
+
+
+def test_contacts_that_bounce_make_one_press():
+    assert gesture(0, 0.001, 0.002, 0.005, 0.006, 0.3, 0.301, 0.302) == ["short"]
+
+
+def test_a_held_button_that_bounced_at_first_is_still_held():
+    assert gesture(0, 0.001, 0.003, 2.5) == ["long"]
+
+
+def test_edges_within_the_bounce_time_are_no_new_press():
+    assert gesture(*(edge / 10 for edge in range(40)), until=20) == ["short"]
+
+
+def test_a_press_half_a_second_later_is_a_press_of_its_own():
+    assert gesture(0, 0.1, 0.6, 0.7) == ["short", "short"]
+
+
+@dataclass
+class Presser:
+    """A screen that shows the number of the look, and remembers the presses."""
+
+    looks: int = 0
+    presses: list[tuple[str, str]] = field(default_factory=list)
+
+    def look(self) -> str:
+        self.looks += 1
+        return f"page {self.looks}"
+
+    def press(self, kind: str, scene: str) -> None:
+        self.presses.append((kind, scene))
+
+
+@pytest.fixture
+def wired() -> Iterator[tuple[Presser, MockFactory]]:
+    factory, presser, stopping = MockFactory(), Presser(), Event()
+    buttons = Buttons(presser, factory)
+    thread = Thread(target=buttons.run, args=(stopping,))
+    thread.start()
+    yield presser, factory
+    stopping.set()
+    buttons.wake()
+    thread.join()
+    buttons.close()
+
+
+def push(pin: MockPin, hold_s: float = 0.05) -> None:
+    pin.drive_low()
+    time.sleep(hold_s)
+    pin.drive_high()
+    time.sleep(0.1)
+
+
+def test_a_pin_pulled_low_is_a_press_on_what_was_seen_at_that_moment(wired):
+    presser, factory = wired
+
+    push(factory.pin(GPIOS["skip"]))
+
+    assert presser.presses == [("skip", "page 1")]
+
+
+def test_take_held_for_two_seconds_is_an_undo_while_it_is_still_held(wired):
+    presser, factory = wired
+    pin = factory.pin(GPIOS["take"])
+
+    pin.drive_low()
+    time.sleep(2.1)
+
+    assert presser.presses == [("undo", "page 1")]
+    pin.drive_high()
+    time.sleep(0.1)
+    assert len(presser.presses) == 1

@@ -1,0 +1,220 @@
+"""What the panel says, and what its buttons would do, decided from a plan, a moment and what the agent knows."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from dosette import testing
+from dosette.contracts.plan import Plan
+from dosette.testing import NOON, a_dose, a_press
+from dosette_display.page import Mark, Notice, State, changes_at, page_of
+
+DEVICE = "device"
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+NOTHING = State()
+
+
+def a_plan(*doses, **facts) -> Plan:
+    """Made the evening before."""
+    return testing.a_plan(*doses, **{"issued_at": NOON - 15 * HOUR} | facts)
+
+
+def marks(page) -> list[Mark]:
+    return [row.mark for row in page.rows]
+
+
+def test_without_a_plan_it_says_so_and_offers_nothing():
+    page = page_of(None, NOON, NOTHING)
+
+    assert page.title == "No plan yet"
+    assert not page.takes
+
+
+def test_a_dose_is_due_from_its_minute_until_the_grace_period_has_passed():
+    plan = a_plan(dose := a_dose())
+
+    assert marks(page_of(plan, dose.due_at, NOTHING)) == [Mark.DUE]
+    assert marks(page_of(plan, dose.late_at, NOTHING)) == [Mark.DUE]
+
+
+def test_a_dose_is_late_only_after_the_grace_period_and_until_its_window_closes():
+    plan = a_plan(dose := a_dose())
+
+    page = page_of(plan, dose.late_at + SECOND, NOTHING)
+    assert (page.title, marks(page), page.takes) == ("LATE", [Mark.LATE], (dose.id,))
+    assert marks(page_of(plan, dose.closes_at, NOTHING)) == [Mark.LATE]
+
+
+def test_after_its_window_a_dose_is_missed_and_no_button_takes_it():
+    plan = a_plan(dose := a_dose())
+
+    page = page_of(plan, dose.closes_at + SECOND, NOTHING)
+
+    assert page.title == "1 missed"
+    assert page.alarm
+    assert not page.takes
+    assert any("Metformin" in line for line in page.lines)
+
+
+def test_the_next_dose_stands_there_before_it_can_be_taken():
+    plan = a_plan(dose := a_dose())
+
+    page = page_of(plan, dose.opens_at - SECOND, NOTHING)
+
+    assert marks(page) == [Mark.NEXT]
+    assert not page.takes
+
+
+def test_the_next_dose_may_be_taken_early_within_its_window():
+    plan = a_plan(dose := a_dose())
+
+    assert page_of(plan, dose.opens_at, NOTHING).takes == (dose.id,)
+
+
+def test_what_is_due_hides_what_comes_next():
+    due, later = a_dose(), a_dose(NOON + HOUR)
+
+    page = page_of(a_plan(due, later), NOON, NOTHING)
+
+    assert page.takes == (due.id,)
+
+
+def test_several_due_at_once_are_rows_and_are_taken_together():
+    doses = [a_dose(), a_dose(NOON - 90 * MINUTE), a_dose()]
+
+    page = page_of(a_plan(*doses), NOON, NOTHING)
+
+    assert marks(page) == [Mark.LATE, Mark.DUE, Mark.DUE]
+    assert page.title == "3 due, 1 late"
+    assert set(page.takes) == {dose.id for dose in doses}
+
+
+def test_a_pressed_dose_is_taken_on_the_screen_before_the_server_knows():
+    plan = a_plan(dose := a_dose())
+    press = a_press(DEVICE, dose.id, at=NOON + 3 * MINUTE)
+
+    page = page_of(plan, NOON + 3 * MINUTE, State(waiting=(press,), last=press))
+
+    assert (page.title, marks(page), page.rows[0].time) == ("Taken · saving", [Mark.TAKEN], "12:03")
+    assert not page.takes
+    assert page.undoes == (dose.id,)
+
+
+def test_an_undone_press_makes_the_dose_due_again():
+    plan = a_plan(dose := a_dose())
+    presses = a_press(DEVICE, dose.id), a_press(DEVICE, dose.id, kind="undo", number=2)
+
+    page = page_of(plan, NOON, State(waiting=presses, last=presses[-1]))
+
+    assert marks(page) == [Mark.DUE]
+    assert not page.undoes
+
+
+def test_a_dose_taken_on_a_phone_is_shown_taken_and_cannot_be_undone_here():
+    plan = a_plan(a_dose(status="taken", resolved_at=NOON))
+
+    page = page_of(plan, NOON + SECOND, NOTHING)
+
+    assert (page.title, page.undoes) == ("Taken", ())
+
+
+def test_a_press_can_be_undone_for_two_minutes():
+    plan = a_plan(dose := a_dose(status="taken", resolved_at=NOON))
+    state = State(last=a_press(DEVICE, dose.id, at=NOON))
+
+    assert page_of(plan, NOON + 119 * SECOND, state).undoes == (dose.id,)
+    assert page_of(plan, NOON + 120 * SECOND, state).undoes == ()
+
+
+def test_a_press_can_be_undone_while_another_dose_is_due():
+    taken, due = a_dose(status="taken", resolved_at=NOON), a_dose()
+
+    page = page_of(a_plan(taken, due), NOON, State(last=a_press(DEVICE, taken.id)))
+
+    assert (page.title, page.takes, page.undoes) == ("1 done, hold: undo", (due.id,), (taken.id,))
+
+
+def test_a_skipped_dose_is_marked_skipped():
+    page = page_of(a_plan(a_dose(status="skipped", resolved_at=NOON)), NOON, NOTHING)
+
+    assert (page.title, marks(page)) == ("Skipped", [Mark.SKIPPED])
+
+
+def test_all_taken_is_said_with_what_comes_next():
+    taken, tomorrow = a_dose(status="taken", resolved_at=NOON), a_dose(NOON + timedelta(days=1))
+
+    page = page_of(a_plan(taken, tomorrow), NOON + HOUR, NOTHING)
+
+    assert page.title == "All taken · next"
+    assert page.rows[0].time == "Thu 12:00"
+
+
+def test_every_page_says_as_of_when_and_until_when_it_holds():
+    plan = a_plan(a_dose(NOON + HOUR, width=30 * MINUTE), issued_at=NOON - 5 * MINUTE)
+
+    page = page_of(plan, NOON, NOTHING)
+
+    assert (page.as_of, page.valid_until) == ("11:55", "12:30")
+
+
+def test_times_are_of_the_household_and_not_of_the_machine():
+    plan = a_plan(a_dose(), zone="Asia/Kathmandu")
+
+    assert page_of(plan, NOON, NOTHING).rows[0].time == "17:45"
+
+
+def test_the_page_changes_at_no_other_time_than_it_said():
+    plan = a_plan(a_dose(), a_dose(NOON + 3 * HOUR, width=30 * MINUTE))
+    now, changes = NOON - 5 * HOUR, 0
+
+    while now < NOON + 5 * HOUR:
+        change = changes_at(plan, now, NOTHING)
+        before = change - timedelta(microseconds=1)
+        assert page_of(plan, before, NOTHING) == page_of(plan, now, NOTHING)
+        now, changes = change, changes + 1
+
+    assert changes == 9  # opens, due, late and closes of two doses, and midnight
+
+
+def test_an_offline_panel_says_since_when_and_goes_on_reminding():
+    plan = a_plan(dose := a_dose(), issued_at=NOON - 20 * MINUTE)
+
+    page = page_of(plan, NOON, State(offline_since=plan.issued_at))
+
+    assert (page.title, page.alarm, page.takes) == ("offline since 11:40", True, (dose.id,))
+
+
+def test_a_panel_that_is_offline_for_long_is_not_up_to_date():
+    plan = a_plan(a_dose(), issued_at=NOON - 2 * HOUR)
+
+    assert page_of(plan, NOON, State(offline_since=plan.issued_at)).title == "NOT UP TO DATE"
+
+
+def test_after_the_end_of_the_plan_nothing_is_claimed_and_nothing_can_be_taken():
+    plan = a_plan(a_dose(NOON), issued_at=NOON - timedelta(days=8))
+
+    page = page_of(plan, NOON, NOTHING)
+
+    assert (page.title, page.alarm, page.rows, page.takes) == ("NOT UP TO DATE", True, (), ())
+
+
+def test_a_clock_far_behind_the_plan_is_not_believed():
+    page = page_of(a_plan(a_dose()), datetime.fromisoformat("1970-01-01T00:10:00+00:00"), NOTHING)
+
+    assert (page.title, page.rows, page.takes) == ("CLOCK NOT SET", (), ())
+
+
+def test_a_notice_goes_when_what_it_is_about_does():
+    plan = a_plan(dose := a_dose())
+    state = State(notice=Notice("Nothing is due now", ((dose.id, Mark.NEXT),)))
+
+    assert page_of(plan, NOON - HOUR, state).title == "Nothing is due now"
+    assert page_of(plan, NOON, state).title == "Due now"
+
+
+def test_amounts_and_units_are_written_so_that_nobody_misreads_them():
+    dose = replace(a_dose(), amount=Decimal("2.50"), unit="puff", strength="75 \N{MICRO SIGN}g")
+
+    row = page_of(a_plan(dose), NOON, NOTHING).rows[0]
+
+    assert (row.amount, row.strength) == ("2.5 puffs", "75 mcg")

@@ -1,0 +1,247 @@
+"""The whole agent as a process of its own, against a real Redis-compatible server."""
+
+import json
+import os
+import signal
+import time
+import urllib.request
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dosette.bus import Bus, connect
+from dosette.testing import a_dose
+from dosette_local.ports import free_port
+from dosette_local.servers.valkey import Valkey
+
+MINUTE = timedelta(minutes=1)
+
+
+def due_now(**facts):
+    return a_dose(datetime.now(UTC) - MINUTE, **facts)
+
+
+def test_a_hint_changes_the_frame_a_press_is_sent_and_its_acknowledgement_empties_the_journal(kitchen):
+    kitchen.start()
+    kitchen.eventually(kitchen.frame)
+    before = kitchen.frame()
+
+    kitchen.publish(dose := due_now())
+    kitchen.eventually(lambda: kitchen.frame() != before, within_s=2)
+    assert kitchen.frame() == (kitchen.folder / "panel.png").read_bytes()
+    assert kitchen.press("take") == (0, "saved: take, 1 dose")
+
+    kitchen.eventually(kitchen.presses, within_s=2)
+    [press] = kitchen.presses()
+    assert (press.kind, press.number, press.dose_ids, press.clock_synced) == ("take", 1, (dose.id,), True)
+    kitchen.publish(replace(dose, status="taken", resolved_at=press.at), pressed=1)
+    kitchen.eventually(kitchen.journal_is_empty, within_s=2)
+    assert kitchen.press("take")[0] == 1
+
+
+def test_a_dose_falls_due_on_the_screen_though_the_server_is_away(kitchen, tmp_path):
+    kitchen.publish(a_dose(datetime.now(UTC) + timedelta(seconds=3), width=timedelta(seconds=1.5) * 2))
+    agent = kitchen.start()
+    kitchen.eventually(lambda: (kitchen.folder / "plan.json").exists())
+    agent.kill()
+    agent.wait()
+
+    kitchen.address = f"127.0.0.1:{free_port()}"
+    kitchen.start()
+    panel = kitchen.folder / "panel.png"
+    kitchen.eventually(panel.exists)
+    before = panel.read_bytes()
+    kitchen.eventually(lambda: panel.read_bytes() != before, within_s=4)
+
+    assert kitchen.press("take")[0] == 0
+
+
+def test_holding_take_undoes_the_press_before(kitchen):
+    kitchen.publish(due_now())
+    kitchen.start()
+    kitchen.eventually(lambda: (kitchen.folder / "plan.json").exists())
+    time.sleep(0.3)
+    assert kitchen.press("take")[0] == 0
+    time.sleep(0.5)
+
+    assert kitchen.press("take", "--hold", "2") == (0, "saved: undo, 1 dose")
+
+    kitchen.eventually(lambda: [press.kind for press in kitchen.presses()] == ["take", "undo"], within_s=2)
+
+
+def test_pressing_without_an_agent_says_so_in_one_sentence(kitchen):
+    code, said = kitchen.press("take")
+
+    assert code == 1
+    assert said.count("\n") == 0
+    assert "start `dosette-display run`" in said
+
+
+def test_a_stale_socket_of_a_killed_agent_is_replaced(kitchen):
+    kitchen.start().kill()
+    kitchen.processes[0].wait()
+    assert kitchen.press("take")[0] == 1
+
+    kitchen.start()
+    kitchen.eventually(lambda: "no plan" in kitchen.press("take")[1])
+
+    assert (kitchen.folder / "press.sock").stat().st_mode & 0o777 == 0o600
+
+
+def test_two_agents_do_not_share_a_folder(kitchen):
+    kitchen.start()
+
+    second = kitchen.start()
+
+    assert second.wait(5) == 1
+    assert "another display agent runs here" in kitchen.log()
+
+
+@pytest.mark.parametrize("point", ["P1:kill", "P2:kill", "P2:kill:2", "P3:kill", "P4:kill", "P5:kill", "P6:kill:3"])
+def test_an_agent_killed_at_any_step_loses_no_saved_press_and_sends_none_twice_with_two_ids(kitchen, point):
+    kitchen.publish(dose := due_now())
+    agent = kitchen.start(FAULT=point)
+    kitchen.eventually(lambda: (kitchen.folder / "plan.json").exists() and kitchen.frame())
+    time.sleep(0.3)
+
+    _, said = kitchen.press("take")
+    kitchen.publish(dose, pressed=0)
+    if point.startswith("P5"):
+        kitchen.eventually(kitchen.presses)
+        kitchen.publish(replace(dose, status="taken", resolved_at=kitchen.presses()[0].at), pressed=1)
+    assert agent.wait(10) == -signal.SIGKILL
+    was_sent = kitchen.presses()
+    kitchen.start()
+
+    promised = said.startswith("saved") or point in ("P2:kill:2", "P3:kill", "P4:kill", "P5:kill", "P6:kill:3")
+    if promised and not point.startswith("P5"):
+        kitchen.eventually(kitchen.presses)
+    assert len(kitchen.presses()) <= 1
+    assert {press.id for press in was_sent} <= {press.id for press in kitchen.presses()}
+    if point.startswith("P5"):
+        kitchen.eventually(kitchen.journal_is_empty)
+
+
+def test_a_wiped_redis_gets_the_presses_and_the_frame_again(kitchen, redis):
+    kitchen.publish(due_now())
+    kitchen.start()
+    kitchen.eventually(lambda: (kitchen.folder / "plan.json").exists())
+    time.sleep(0.3)
+    kitchen.press("take")
+    kitchen.eventually(kitchen.presses)
+
+    redis.flushall()
+
+    kitchen.eventually(kitchen.presses, within_s=10)
+
+
+def test_a_redis_that_was_away_hears_everything_within_ten_seconds(kitchen, tmp_path):
+    with Valkey(tmp_path / "own", port=free_port(), password="own") as own:
+        kitchen.address = f"127.0.0.1:{own.port}"
+        client = connect(own.url)
+        kitchen.bus = Bus(client)
+        kitchen.admit()
+        kitchen.publish(due_now())
+        kitchen.start()
+        kitchen.eventually(lambda: (kitchen.folder / "plan.json").exists())
+        kitchen.eventually(kitchen.frame)
+
+        own.kill()
+        kitchen.eventually(lambda: "the link is down" in kitchen.log())
+        assert kitchen.press("take")[0] == 0
+        own.start()
+        client.flushall()
+        kitchen.admit()
+
+        kitchen.eventually(lambda: kitchen.presses() and kitchen.frame(), within_s=10)
+        client.close()
+
+
+def test_a_moved_clock_moves_the_screen_and_the_press(kitchen):
+    clock_file = kitchen.folder / "clock"
+    kitchen.publish(dose := a_dose(datetime.now(UTC) + timedelta(hours=5)))
+    kitchen.start(DOSETTE_CLOCK_FILE=str(clock_file))
+    kitchen.eventually(lambda: (kitchen.folder / "plan.json").exists())
+    kitchen.eventually(lambda: kitchen.press("take")[1].startswith("nothing to take: no dose"))
+    before = kitchen.frame()
+
+    clock_file.write_text(str(timedelta(hours=5).total_seconds() + 1))
+
+    kitchen.eventually(lambda: kitchen.frame() != before, within_s=2)
+    kitchen.eventually(lambda: kitchen.press("take")[0] == 0)
+    kitchen.eventually(kitchen.presses)
+    assert kitchen.presses()[0].at >= dose.due_at
+
+
+def test_a_folder_that_cannot_be_written_still_shows_the_plan(kitchen):
+    kitchen.publish(due_now())
+    kitchen.start().kill()
+    kitchen.processes[0].wait()
+    (kitchen.folder / "press.sock").unlink(missing_ok=True)
+    (kitchen.folder / "press.sock").mkdir()
+    kitchen.bus.show_frame("01980000-0000-7000-8000-000000000001", b"")
+
+    kitchen.start()
+
+    kitchen.eventually(kitchen.frame)
+    assert "there is no socket" in kitchen.log()
+
+
+def test_a_restart_goes_on_counting_presses(kitchen):
+    kitchen.publish(dose := due_now())
+    kitchen.start()
+    kitchen.eventually(lambda: (kitchen.folder / "plan.json").exists())
+    time.sleep(0.3)
+    kitchen.press("take")
+    kitchen.publish(replace(dose, status="taken", resolved_at=datetime.now(UTC)), due_now(), pressed=1)
+    kitchen.eventually(kitchen.journal_is_empty)
+    kitchen.processes[0].kill()
+    kitchen.processes[0].wait()
+    for _, entry, _ in kitchen.bus.presses(["01980000-0000-7000-8000-000000000001"], 0.01):
+        kitchen.bus.forget_press("01980000-0000-7000-8000-000000000001", entry)
+
+    kitchen.start()
+    time.sleep(0.3)
+    kitchen.press("take")
+
+    kitchen.eventually(lambda: [press.number for press in kitchen.presses()] == [2])
+
+
+def test_it_stops_within_a_second_and_says_so(kitchen):
+    agent = kitchen.start()
+    asked_at = time.monotonic()
+
+    agent.terminate()
+
+    assert agent.wait(5) == 0
+    assert time.monotonic() - asked_at < 1
+    assert json.loads(kitchen.log().splitlines()[-1])["event"] == "stopped"
+
+
+def test_health_and_metrics_are_served(kitchen):
+    port = free_port()
+    kitchen.start(DOSETTE_METRICS_BIND=f"127.0.0.1:{port}")
+    kitchen.eventually(lambda: kitchen.frame())
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer:
+        assert answer.status == 200
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        metrics = answer.read().decode()
+
+    assert 'dosette_panel_refreshes_total{mode="full"} 1.0' in metrics
+    assert "dosette_panel_link_up 1.0" in metrics
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"DOSETTE_PANEL": "hologram"}, "DOSETTE_PANEL=hologram"),
+        ({"DOSETTE_DEVICE_DIR": ""}, "DOSETTE_DEVICE_DIR is not set"),
+        ({"DOSETTE_DEVICE_DIR": os.sep}, "pair this device"),
+        ({"DOSETTE_DEVICE_REDIS": "nonsense"}, "DOSETTE_DEVICE_REDIS=nonsense"),
+    ],
+)
+def test_a_bad_setting_stops_it_with_the_variables_name(kitchen, environ, said):
+    assert kitchen.start(**environ).wait(5) == 1
+    assert said in kitchen.log()
