@@ -35,13 +35,11 @@ class Running(Launched):
         except HTTPError as error:
             return error.code, _read(error)
 
-    def press(self, *words: str) -> str:
-        """What `dosette-display press` prints."""
+    def press(self, *words: str) -> bool:
+        """Whether `dosette-display press` found something to do."""
         command = [Path(sys.executable).parent / "dosette-display", "press", *words]
         environment = {"DOSETTE_DEVICE_DIR": str(self.data / "device")}
-        ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        assert ran.returncode == 0, ran.stderr
-        return ran.stdout
+        return subprocess.run(command, capture_output=True, env=environment, check=False).returncode == 0
 
     def picture(self) -> bytes:
         """What the panel shows."""

