@@ -1,0 +1,29 @@
+"""`.env.example` lists what the programs read, no more and no less."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+READ = re.compile(r"(?:env|environment)\.(?:text|optional|number|path)\(\s*\"([A-Z_]+)\"")
+COMPOSED = re.compile(r"DOSETTE_DB_PASSWORD_\{")
+IN_COMPOSE = re.compile(r"\$\{([A-Z_]+)")
+LISTED = re.compile(r"^#? ?([A-Z][A-Z_]+)=", re.MULTILINE)
+BY_LAUNCHER = {"PORT", "DOSETTE_DATA"}
+OF_LAUNCHED = {
+    "DOSETTE_DB_PASSWORD_API",
+    "DOSETTE_DB_PASSWORD_SCHEDULER",
+    "DOSETTE_DB_PASSWORD_WORKER",
+    "DOSETTE_DB_PASSWORD_BACKUP",
+}
+
+
+def _read_by_the_code() -> set[str]:
+    sources = [path for part in ("core", "services") for path in (ROOT / part).glob("**/src/**/*.py")]
+    return {name for path in sources for name in READ.findall(path.read_text())}
+
+
+def test_every_variable_that_is_read_is_listed_and_none_else():
+    listed = set(LISTED.findall((ROOT / ".env.example").read_text()))
+    in_compose = set(IN_COMPOSE.findall((ROOT / "compose.yaml").read_text()))
+
+    assert listed == _read_by_the_code() | in_compose | BY_LAUNCHER | OF_LAUNCHED
