@@ -118,7 +118,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 def server(postgres: Postgres) -> Iterator[Server]:
     """A database of this test's own, empty and migrated."""
     name = f"test_{uuid4().hex}"
-    _administer(postgres, "CREATE DATABASE {} TEMPLATE {}", name, TEMPLATE)
+    _administer(postgres, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, TEMPLATE)
     yield Server(f"127.0.0.1:{postgres.port}", name)
     _administer(postgres, "DROP DATABASE {} WITH (FORCE)", name)
 

@@ -34,7 +34,15 @@ def data(tmp_path: Path) -> Path:
 def pids(launcher: Launched, name: str) -> list[int]:
     """Of the launcher's children whose command line has that word in it."""
     children = Path(f"/proc/{launcher.process.pid}/task/{launcher.process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if name in Path(f"/proc/{pid}/cmdline").read_text()]
+    return [int(pid) for pid in children if name in command_line(pid)]
+
+
+def command_line(pid: str | int) -> str:
+    """Empty when the process has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def eventually(what: Callable[[], object], within_s: float = 10.0) -> bool:
@@ -265,7 +273,7 @@ def test_a_worker_that_has_done_its_jobs_is_started_again_at_once(up: Up, data: 
 
 
 def test_no_password_is_in_an_argument(running: Launched) -> None:
-    arguments = "".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in pids(running, ""))
+    arguments = "".join(command_line(pid) for pid in pids(running, ""))
 
     for name, text in json.loads((running.data / "secrets.json").read_text()).items():
         assert name in ("token", "device", "database") or text not in arguments
