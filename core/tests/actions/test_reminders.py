@@ -1,12 +1,13 @@
 """The outbox: rung when due, told by one, dropped when it no longer holds."""
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 
 from conftest import Home
 from dosette.actions import doses, households, reminders
 from dosette.actions.reminders import LEASE, MOST_ATTEMPTS, RING_AGAIN, Delivery
-from dosette.storage.connection import Database
+from dosette.storage.connection import Database, connect
 from dosette.testing import NOON
 
 DUE = NOON + timedelta(minutes=30)
@@ -65,6 +66,20 @@ def test_a_dose_taken_before_the_telling_is_not_told(home: Home, database_of: Ca
     doses.take(home.database, home.writer(), dose_id, home.request(), DUE, DUE)
 
     assert reminders.claim(database_of("worker"), ids, DUE) == []
+
+
+def test_a_telling_that_crosses_a_taking_is_on_record_and_the_taking_stands(
+    home: Home, database_of: Callable[[str], Database]
+):
+    worker, dose_id = database_of("worker"), _due_dose(home)
+    (claimed,) = reminders.claim(worker, reminders.ring(database_of("scheduler"), DUE), DUE)
+    doses.take(home.database, home.writer(), dose_id, home.request(), DUE, DUE)
+
+    assert reminders.record(worker, claimed, [Delivery(claimed.contacts[0].id, None)], DUE)
+
+    with closing(connect(home.server.url("scheduler"), "test")) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT status, reason, told_at FROM reminders WHERE dose_id = %s", (dose_id,))
+        assert cursor.fetchone() == ("dropped", "taken", DUE)
 
 
 def test_an_undone_dose_that_was_not_told_is_told_after_all(home: Home, database_of: Callable[[str], Database]):

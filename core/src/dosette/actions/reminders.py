@@ -82,8 +82,7 @@ def record(database: Database, reminder: ClaimedReminder, deliveries: Sequence[D
         for each in deliveries
     ]
     values = {"reminder": reminder.id, "lease": reminder.lease, "status": status, "reason": reason}
-    recorded = database.run(sql.RECORD, **values, deliveries=json.dumps(raw), now=now)
-    return bool(recorded) or not deliveries
+    return bool(database.run(sql.RECORD, **values, deliveries=json.dumps(raw), now=now))
 
 
 def backlog(database: Database, now: datetime) -> Backlog:

@@ -54,14 +54,18 @@ RECORD = Statement(
     "record_deliveries",
     """
     WITH told AS (
-        UPDATE reminders SET status = %(status)s, reason = %(reason)s, told_at = CASE %(status)s WHEN 'told' THEN %(now)s END
-         WHERE id = %(reminder)s AND lease = %(lease)s AND status = 'waiting'
+        UPDATE reminders  -- the dose may have been taken while this was being told: then that stands, and the telling too
+           SET status = CASE status WHEN 'waiting' THEN %(status)s ELSE status END,
+               reason = CASE status WHEN 'waiting' THEN %(reason)s ELSE reason END,
+               told_at = CASE %(status)s WHEN 'told' THEN %(now)s END
+         WHERE id = %(reminder)s AND lease = %(lease)s
         RETURNING id, household_id
+    ), delivered AS (
+        INSERT INTO deliveries (household_id, reminder_id, contact_id, status, error, at)
+        SELECT told.household_id, told.id, delivery.contact_id, delivery.status, delivery.error, %(now)s
+          FROM told, jsonb_to_recordset(%(deliveries)s) AS delivery (contact_id uuid, status text, error text)
     )
-    INSERT INTO deliveries (household_id, reminder_id, contact_id, status, error, at)
-    SELECT told.household_id, told.id, delivery.contact_id, delivery.status, delivery.error, %(now)s
-      FROM told, jsonb_to_recordset(%(deliveries)s) AS delivery (contact_id uuid, status text, error text)
-    RETURNING id::text
+    SELECT id FROM told
     """,
     reminder="uuid",
     lease="uuid",
