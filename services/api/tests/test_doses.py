@@ -34,6 +34,27 @@ def test_the_second_taker_gets_409_with_who_and_when(api: Any):
     assert told.get_json()["dose"]["resolved_by"]["name"] == "Ana"
 
 
+def test_a_medicine_is_taken_by_its_open_dose_and_not_twice(api: Any):
+    medicine_id = api.add_medicine()["id"]
+    dose = api.dose_of(medicine_id)
+
+    taken, again = api.post(f"/medicines/{medicine_id}/take"), api.post(f"/medicines/{medicine_id}/take")
+
+    assert (taken.status_code, taken.get_json()["id"]) == (200, dose["id"])
+    assert again.get_json()["detail"] == "the 12:30 dose of Metformin was taken at 12:00 by Ana; undo it first"
+
+
+def test_a_medicine_that_is_not_open_yet_says_from_when(api: Any):
+    medicine_id = api.add_medicine()["id"]
+    api.dose_of(medicine_id, "18:00")
+
+    assert "can't be taken before 16:00" in api.post(f"/medicines/{medicine_id}/take").get_json()["detail"]
+
+
+def test_a_medicine_without_doses_has_nothing_to_take(api: Any):
+    assert api.post(f"/medicines/{api.add_medicine()['id']}/take").status_code == 404
+
+
 def test_a_dose_may_be_taken_at_a_stated_time_that_has_passed(api: Any):
     dose = api.dose_of(api.add_medicine()["id"])
     api.clock.now = NOON + timedelta(hours=5)

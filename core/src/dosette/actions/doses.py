@@ -1,6 +1,7 @@
 """Taking, skipping and undoing a dose, at the API or on a panel; closing what was missed."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 
 from dosette.actions.replies import Answer, Request, answer
@@ -18,14 +19,21 @@ BATCH = 500
 
 def take(database: Database, entry: Entry, dose_id: str, request: Request, at: datetime, now: datetime) -> Answer:
     """The dose was taken at `at`. Raises Refused with who and when if it was resolved already or `at` is outside its window."""
-    return _resolve(database, entry, dose_id, TAKEN, None, request, at, now)
+    return _resolve(database, entry, {"dose": dose_id, "medicine": None}, TAKEN, None, request, at, now)
+
+
+def take_of_medicine(
+    database: Database, entry: Entry, medicine_id: str, request: Request, at: datetime, now: datetime
+) -> Answer:
+    """The dose of this medicine that is open at `at` was taken then. Raises as `take` does; NotFound when it has no doses."""
+    return _resolve(database, entry, {"dose": None, "medicine": medicine_id}, TAKEN, None, request, at, now)
 
 
 def skip(
     database: Database, entry: Entry, dose_id: str, reason: str | None, request: Request, at: datetime, now: datetime
 ) -> Answer:
     """The dose is left out on purpose. Raises as `take` does."""
-    return _resolve(database, entry, dose_id, SKIPPED, reason, request, at, now)
+    return _resolve(database, entry, {"dose": dose_id, "medicine": None}, SKIPPED, reason, request, at, now)
 
 
 def undo(database: Database, entry: Entry, dose_id: str, request: Request, at: datetime, now: datetime) -> Answer:
@@ -62,7 +70,7 @@ def close_missed(database: Database, now: datetime, entry: Entry = NOBODY) -> in
 def _resolve(
     database: Database,
     entry: Entry,
-    dose_id: str,
+    which: Mapping[str, str | None],
     status: str,
     reason: str | None,
     request: Request,
@@ -70,7 +78,7 @@ def _resolve(
     now: datetime,
 ) -> Answer:
     fp("A2")
-    row = database.one(sql.RESOLVE, entry, dose=dose_id, status=status, reason=reason, at=at, now=now, **request.values)
+    row = database.one(sql.RESOLVE, entry, **which, status=status, reason=reason, at=at, now=now, **request.values)
     fp("A3")
     return _told("take" if status == TAKEN else "skip", row, request, now)
 

@@ -15,7 +15,7 @@ def refusal(wanted: str, dose: Mapping[str, object] | None, zone: str, now: date
     `dose` is its JSON form as the statement saw it, None when there is no such dose in this household.
     """
     if dose is None:
-        return NotFound("there is no such dose in this household; GET /api/v1/doses lists them")
+        return NotFound("there is no such dose in this household, or none is planned; GET /api/v1/doses lists them")
     return Refused(f"{_which(dose, zone)} {_why(wanted, dose, zone, now)}", {"dose": dose})
 
 

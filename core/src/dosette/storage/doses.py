@@ -1,4 +1,4 @@
-"""Doses: resolving (taken, skipped) and undoing, each one statement; lists of them; closing the missed.
+"""Doses: resolving (taken, skipped; named, or the one of a medicine) and undoing, each one statement; lists of them; closing the missed.
 
 Every change returns (outcome, body, dose, zone). Outcomes: `done`, `replayed` (the stored reply of the same key), `key-reused`
 (the key was used for another request) and `refused` (`dose` is the dose's JSON as it stands, NULL when there is none).
@@ -11,10 +11,21 @@ RESOLVE = Statement(
     """
     WITH stored AS MATERIALIZED (
         SELECT body, same FROM kept_reply(%(key)s, %(request_hash)s)
+    ), target AS MATERIALIZED (  -- of a medicine: the dose that is open, else the one before, which says why not, else the next
+        SELECT coalesce(
+            %(dose)s,
+            (SELECT id FROM doses
+              WHERE medicine_id = %(medicine)s AND status = 'pending' AND %(at)s BETWEEN opens_at AND closes_at ORDER BY due_at LIMIT 1),
+            (SELECT id FROM doses
+              WHERE medicine_id = %(medicine)s AND status <> 'cancelled' AND opens_at <= %(at)s
+              ORDER BY slot_on DESC, slot_time DESC LIMIT 1),
+            (SELECT id FROM doses
+              WHERE medicine_id = %(medicine)s AND status <> 'cancelled' ORDER BY slot_on, slot_time LIMIT 1)) AS id
     ), won AS (
         UPDATE doses
            SET status = %(status)s, resolved_at = %(at)s, resolved_by = entered_member(), resolved_on = entered_device()
-         WHERE id = %(dose)s
+          FROM target
+         WHERE doses.id = target.id
            AND (status = 'pending' OR status = 'missed' AND %(at)s < %(now)s)  -- a late press tells of a taking in time
            AND %(at)s BETWEEN opens_at AND closes_at
            AND NOT EXISTS (SELECT FROM stored)
@@ -35,11 +46,12 @@ RESOLVE = Statement(
           FROM won
     )
     SELECT outcome(stored.same, reply.body, 'refused'), coalesce(reply.body, stored.body)::text,
-           (SELECT dose_told(doses, %(now)s) FROM doses WHERE doses.id = %(dose)s), households.zone
+           (SELECT dose_told(doses, %(now)s) FROM doses JOIN target ON doses.id = target.id), households.zone
       FROM households LEFT JOIN stored ON true LEFT JOIN reply ON true
      WHERE households.id = entered_household()
     """,
     dose="uuid",
+    medicine="uuid",
     status="text",
     key="text",
     request_hash="bytea",

@@ -51,6 +51,17 @@ def take_dose(dose_id: UUID) -> Response:
     return done(act.take(household().database, entry, str(dose_id), request, at, now))
 
 
+@views.post("/medicines/<uuid:medicine_id>/take")
+@described(Dose, json=Taking, body_may_be_absent=True, key=True, refusals=(404, 409))
+def take_medicine(medicine_id: UUID) -> Response:
+    """The dose of this medicine that is open was taken, now or at the stated time."""
+    entry, request, given = writer(DOSES), action(), optional_body(Taking)
+    now = household().now()
+    at = _past(given.at, now)
+    fp("A1")
+    return done(act.take_of_medicine(household().database, entry, str(medicine_id), request, at, now))
+
+
 @views.post("/doses/<uuid:dose_id>/skip")
 @described(Dose, json=Skipping, body_may_be_absent=True, key=True, refusals=(404, 409))
 def skip_dose(dose_id: UUID) -> Response:
