@@ -61,10 +61,15 @@ class Kitchen:
     def start(self, **environ: str) -> "subprocess.Popen[bytes]":
         """An agent, when it can be pressed."""
         before = self.log().count('"started"')
+        process = self.start_unpaired(**environ)
+        self.eventually(lambda: self.log().count('"started"') > before or process.poll() is not None)
+        return process
+
+    def start_unpaired(self, **environ: str) -> "subprocess.Popen[bytes]":
+        """An agent, without waiting for anything."""
         with open(self.folder / "log", "ab") as log:
             process = subprocess.Popen(self._command("run"), env=self._environ(environ), stderr=log)
         self.processes.append(process)
-        self.eventually(lambda: self.log().count('"started"') > before or process.poll() is not None)
         return process
 
     def press(self, *words: str) -> tuple[int, str]:

@@ -1,7 +1,6 @@
 """The whole agent as a process of its own, against a real Redis-compatible server."""
 
 import json
-import os
 import signal
 import time
 import urllib.request
@@ -237,10 +236,31 @@ def test_health_and_metrics_are_served(kitchen):
     [
         ({"DOSETTE_PANEL": "hologram"}, "DOSETTE_PANEL=hologram"),
         ({"DOSETTE_DEVICE_DIR": ""}, "DOSETTE_DEVICE_DIR is not set"),
-        ({"DOSETTE_DEVICE_DIR": os.sep}, "pair this device"),
         ({"DOSETTE_DEVICE_REDIS": "nonsense"}, "DOSETTE_DEVICE_REDIS=nonsense"),
     ],
 )
 def test_a_bad_setting_stops_it_with_the_variables_name(kitchen, environ, said):
     assert kitchen.start(**environ).wait(5) == 1
     assert said in kitchen.log()
+
+
+def test_an_agent_that_is_not_paired_waits_until_it_is(kitchen):
+    paired, put_aside = kitchen.folder / "device.json", kitchen.folder / "device.aside"
+    paired.rename(put_aside)
+    agent = kitchen.start_unpaired()
+    kitchen.eventually(lambda: "pair this device" in kitchen.log())
+
+    put_aside.rename(paired)
+
+    kitchen.eventually(lambda: '"started"' in kitchen.log())
+    assert agent.poll() is None
+
+
+def test_an_agent_that_waits_to_be_paired_stops_when_told(kitchen):
+    (kitchen.folder / "device.json").unlink()
+    agent = kitchen.start_unpaired()
+    kitchen.eventually(lambda: "pair this device" in kitchen.log())
+
+    agent.terminate()
+
+    assert agent.wait(5) == 0

@@ -30,6 +30,7 @@ from dosette_display.press_socket import NoAgent, PressSocket, push
 TAP_S = 0.1
 CLOCK_IS_SYNCED = Path("/run/systemd/timesync/synchronized")
 STOP_WITHIN_S = 0.5
+LOOK_FOR_PAIRING_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +46,9 @@ def run() -> int:
     os.umask(0o077)
     started = process.start("display")
     folder = _folder(started.env)
-    device = _device_file(folder)
     with _only_agent_of(folder):
-        return RunningAgent(started, folder, device).run()
+        device = _when_paired(folder, started)
+        return RunningAgent(started, folder, device).run() if device else 0
 
 
 def press(button: str, hold_s: float | None) -> int:
@@ -133,12 +134,28 @@ def _folder(env: Environment) -> Path:
     return folder
 
 
-def _device_file(folder: Path) -> DeviceFile:
+def _when_paired(folder: Path, started: Process) -> DeviceFile | None:
+    """The device's file, as soon as there is one; None when the agent is told to stop before.
+
+    It waits instead of giving up: a panel is plugged in before somebody pairs it, and must not need a second visit.
+    """
     path = folder / "device.json"
+    if not path.exists():
+        log.warning(
+            "waiting: pair this device with `dosette device pair`, which writes the file", extra={"file": str(path)}
+        )
+        metrics = serve_metrics(started.common.metrics_bind)
+        while not path.exists() and not started.stopping.wait(LOOK_FOR_PAIRING_S):
+            pass
+        if metrics:
+            metrics.shutdown()
+            metrics.server_close()
+    return None if started.stopping.is_set() else _device_file(path)
+
+
+def _device_file(path: Path) -> DeviceFile:
     try:
         return DeviceFile.read(path)
-    except FileNotFoundError:
-        raise BadSetting(f"{path} is not there: pair this device with `dosette device pair --out {path}`") from None
     except (ValueError, OSError) as error:
         raise BadSetting(str(error)) from None
 
