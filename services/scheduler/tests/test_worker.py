@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from rq import Queue, SimpleWorker
+from rq import Callback, Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
 from conftest import Home
 from dosette.actions import doses, households, reminders
-from dosette.contracts.job import ReminderJob
+from dosette.contracts.job import DELIVER, ReminderJob
 from dosette.contracts.names import REMINDERS_QUEUE
 from dosette.domain.reminders import wording
 from dosette.storage.connection import Database
@@ -99,6 +99,20 @@ def test_a_callable_that_is_not_on_the_list_is_refused_and_not_run(
 
     assert not proof.exists()
     assert "not on the list" in caplog.text
+
+
+def test_a_callback_that_rides_on_a_job_of_ours_is_not_run(redis: Redis, told: Callable[[], list[dict[str, str]]]):
+    queue = Queue(REMINDERS_QUEUE, connection=redis, serializer=JSONSerializer)
+    callback = Callback("os.getcwd")
+    queue.enqueue_call(DELIVER, args=(ReminderJob(()).payload(),), on_success=callback, on_failure=callback)
+
+    _work(redis)
+
+    (job,) = (
+        ListedJob.fetch(each, connection=redis, serializer=JSONSerializer)
+        for each in queue.finished_job_registry.get_job_ids()
+    )
+    assert (job.success_callback, job.failure_callback, job.stopped_callback) == (None, None, None)
 
 
 def test_many_reminders_ring_in_few_jobs(redis: Redis):

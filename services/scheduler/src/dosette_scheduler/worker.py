@@ -40,6 +40,18 @@ class ListedJob(Job):
             raise ForbiddenCallable(self.func_name)
         return super().func
 
+    @property
+    def success_callback(self) -> None:
+        """None of ours has one, and RQ would import any name found in Redis for these, too."""
+
+    @property
+    def failure_callback(self) -> None:
+        """As above."""
+
+    @property
+    def stopped_callback(self) -> None:
+        """As above."""
+
 
 def main() -> None:
     """The console command `dosette-worker`."""
