@@ -4,7 +4,13 @@
 set -eu
 device=/var/lib/dosette/device/device.json
 
-[ "${DOSETTE_DEMO:-1}" = 0 ] || dosette demo
+case "${DOSETTE_DEMO:-1}" in
+0) ;;
+1) dosette demo ;;
+*)  # "false" must not put three strangers and their medicines into a real household
+  echo "DOSETTE_DEMO=$DOSETTE_DEMO: must be 0 or 1" >&2
+  exit 1 ;;
+esac
 
 if [ -e "$device" ]; then
   echo "the virtual panel is paired already"

@@ -3,11 +3,13 @@
     python3 tests/stack/play.py
 
 Needs Docker with Compose v2 and nothing else. It has a project name and ports of its own, so it may run beside a household
-that is in use; volumes are removed at the end. Grafana is left out: nothing here depends on it.
+that is in use; volumes are removed at the end. The images' names are shared, though: that household's next `up` takes what was
+built here. Grafana is left out: nothing here depends on it.
 """
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,7 +29,8 @@ from zoneinfo import ZoneInfo
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("db", "redis", "api", "scheduler", "worker", "display-agent", "prometheus")
 SCRAPED = {"api", "scheduler", "worker", "display-agent"}
-UP_TIMEOUT_S = 240
+UP_TIMEOUT_S = 900  # the first time, base images and wheels come over somebody's line
+WELL_TIMEOUT_S = 120
 AHEAD, BEFORE = timedelta(seconds=6), timedelta(seconds=1)
 TELLING_TIMEOUT_S = 30.0
 SCRAPE_TIMEOUT_S = 60.0
@@ -44,12 +47,17 @@ class Failed(Exception):
 
 def main() -> int:
     signal.signal(signal.SIGTERM, _leave)
+    if not engine_answers():
+        print("No Docker engine with Compose v2 answers: install Docker, or start it.", file=sys.stderr)
+        return 1
     began, stack = time.monotonic(), Stack(f"dosette-play-{os.getpid()}", free_port(), free_port())
     try:
         play(stack)
-    except (Failed, OSError) as error:
+    except Exception as error:
         print(f"FAILED: {error}\n{stack.logs()}", flush=True)
-        return 1
+        if isinstance(error, Failed):
+            return 1
+        raise  # not a rule of the play that broke, but the play: whoever mends it needs the traceback
     finally:
         with step("taken down, volumes and all"):
             stack.down()
@@ -201,7 +209,8 @@ class Stack:
     prometheus_port: int
 
     def up(self) -> None:
-        self.run("up", "--build", "--wait", "--detach", *SERVICES, timeout_s=UP_TIMEOUT_S)
+        waiting = ("--wait", "--wait-timeout", str(WELL_TIMEOUT_S))
+        self.run("up", "--build", "--detach", *waiting, *SERVICES, timeout_s=UP_TIMEOUT_S)
 
     def down(self) -> None:
         self.run("down", "--volumes", "--remove-orphans", "--timeout", "10")
@@ -273,7 +282,12 @@ class Api:
             raise Failed(f"{method} {path}: {error.code} {error.read().decode(errors='replace')}") from None
 
 
-# The clock, the ports, the lines that are printed
+# The engine, the clock, the ports, the lines that are printed
+
+
+def engine_answers() -> bool:
+    listing = ["docker", "compose", "ls", "--quiet"]  # needs the client, Compose and the engine
+    return bool(shutil.which("docker")) and subprocess.run(listing, capture_output=True, check=False).returncode == 0
 
 
 def soon(look: Callable[[], Seen | None], what: str, timeout_s: float) -> Seen:

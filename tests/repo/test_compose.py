@@ -1,0 +1,41 @@
+"""The two scripts that settle a household in containers."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[2] / "compose"
+
+
+def _lay_out(folder: Path) -> dict[str, str]:
+    """What `make_secrets.py` lays out: path → text."""
+    for place in ("db", "redis", "api", "scheduler", "worker", "grafana"):
+        (folder / place).mkdir(exist_ok=True)
+    subprocess.run([sys.executable, FOLDER / "make_secrets.py", folder], check=True)
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_secrets_are_drawn_once_and_stay(tmp_path: Path):
+    first, again = _lay_out(tmp_path), _lay_out(tmp_path)
+
+    assert first == again
+    assert len({first[name] for name in first if name.endswith("_password") and "/" not in name}) == 8
+
+
+def test_a_service_finds_its_own_address_and_nobody_else_s(tmp_path: Path):
+    laid_out = _lay_out(tmp_path)
+
+    assert laid_out["worker/database_url"].startswith("postgresql://dosette_worker:")
+    assert not any(
+        laid_out["superuser_password"] in text
+        for name, text in laid_out.items()
+        if name.startswith(("api/", "worker/"))
+    )
+    assert (tmp_path / "api/database_url").stat().st_mode & 0o777 == 0o400
+
+
+def test_a_word_that_is_neither_yes_nor_no_is_refused_before_a_demo_is_made():
+    environment = {"PATH": "/usr/bin:/bin", "DOSETTE_DEMO": "false"}
+    ran = subprocess.run(["sh", FOLDER / "settle.sh"], env=environment, capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stderr) == (1, "DOSETTE_DEMO=false: must be 0 or 1\n")
