@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dosette.domain.schedules import daily_use, instant, slots, window_width
+from dosette.domain.schedules import slots, use_by_day, window_width
+from dosette.domain.zones import instant
 from dosette.testing import NOON, a_step, a_version
 
 BERLIN = "Europe/Berlin"
@@ -126,7 +127,7 @@ def test_late_begins_half_way_to_the_end_of_the_window():
     )
 
 
-def test_daily_use_is_averaged_over_the_week():
+def test_use_is_what_falls_due_on_each_day():
     version = a_version(steps=(a_step(amount="0.5"), a_step("20:00", "3.5", weekdays=frozenset({6}))))
 
-    assert daily_use(version) == Decimal(1)
+    assert use_by_day(version, date(2026, 3, 7), 3) == [Decimal("0.5"), Decimal(4), Decimal("0.5")]

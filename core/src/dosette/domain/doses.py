@@ -1,21 +1,40 @@
 """What can become of a dose, and what is said when it can't."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from dosette.domain.errors import NotFound, Refused
+from dosette.domain.errors import DosetteError, Invalid, NotFound, OverLimit, Refused
 
 TAKEN, SKIPPED, MISSED, PENDING, CANCELLED = "taken", "skipped", "missed", "pending", "cancelled"
+STATES = ("planned", "due", "late", TAKEN, SKIPPED, MISSED)
+OLDEST_TOLD = timedelta(days=7)
+"""A taking may be told so long after it happened."""
+
+Told = Mapping[str, object]
+
+_DONE = {"take": TAKEN, "skip": SKIPPED, "snooze": "snoozed", "correct": "corrected"}
 
 
-def refusal(wanted: str, dose: Mapping[str, object] | None, zone: str, now: datetime) -> Refused | NotFound:
-    """Why a dose could not be `wanted` (take, skip, undo), told with who and when.
+def refusal(wanted: str, outcome: str, facts: Mapping[str, Told] | None, zone: str, now: datetime) -> DosetteError:
+    """Why a dose could not be `wanted` (take, skip, undo, snooze, correct), told with who and when.
 
-    `dose` is its JSON form as the statement saw it, None when there is no such dose in this household.
+    `outcome` and `facts` are as the statement tells them: `facts` holds the dose's JSON, the limit's, or both.
     """
-    if dose is None:
+    facts = facts or {}
+    if outcome == "over-limit":
+        return OverLimit(_over(facts["limit"], zone), {name: fact for name, fact in facts.items() if fact})
+    if outcome == "not-in-force":
+        return Refused(
+            f"{facts['medicine']['name']} is not to be taken on that day: its schedule has not begun, has ended or is paused"
+        )
+    if outcome == "no-amount":
+        return Invalid("amount: this medicine has no schedule that says how much; send an amount", {"field": "amount"})
+    if outcome == "no-medicine":
+        return NotFound("there is no such medicine in use in this household; GET /api/v1/medicines lists them")
+    if outcome == "no-dose":
         return NotFound("there is no such dose in this household, or none is planned; GET /api/v1/doses lists them")
+    dose = facts["dose"]
     return Refused(f"{_which(dose, zone)} {_why(wanted, dose, zone, now)}", {"dose": dose})
 
 
@@ -24,40 +43,73 @@ def pressed_at(said_at: datetime, clock_synced: bool, now: datetime) -> datetime
     return min(said_at, now) if clock_synced else now
 
 
-def _why(wanted: str, dose: Mapping[str, object], zone: str, now: datetime) -> str:
+def _why(wanted: str, dose: Told, zone: str, now: datetime) -> str:
     status = dose["status"]
     if wanted == "undo":
         return (
             "is still open, so there is nothing to undo" if status == PENDING else f"was {status} and can't be undone"
         )
+    if wanted == "correct":
+        return _why_not_corrected(dose, zone)
     if status in (TAKEN, SKIPPED):
         return f"was {status} at {_clock(dose['resolved_at'], zone)}{_by(dose)}; undo it first"
     if status == CANCELLED:
         return "was cancelled by a change of its schedule; look at GET /api/v1/doses for what is planned now"
     if now < _time(dose["opens_at"]):
-        return f"can't be {_done(wanted)} before {_clock(dose['opens_at'], zone)}"
-    return f"could be {_done(wanted)} until {_clock(dose['closes_at'], zone)} and counts as missed"
+        return f"can't be {_DONE[wanted]} before {_clock(dose['opens_at'], zone)}"
+    if wanted == "snooze" and status == PENDING and now < _time(dose["closes_at"]):
+        return f"can be snoozed until {_clock(dose['closes_at'], zone)} at the latest, when its window ends"
+    return f"could be {_DONE[wanted]} until {_clock(dose['closes_at'], zone)} and counts as missed"
 
 
-def _which(dose: Mapping[str, object], zone: str) -> str:
-    medicine = dose["medicine"]
-    name = medicine["name"] if isinstance(medicine, Mapping) else "this medicine"
-    return f"the {_clock(dose['due_at'], zone)} dose of {name}"
+def _why_not_corrected(dose: Told, zone: str) -> str:
+    if dose["status"] != TAKEN:
+        return f"is {dose['status']}, so there is no time of taking to correct"
+    return f"can only have been taken from {_clock(dose['opens_at'], zone)} to {_clock(dose['closes_at'], zone)}"
 
 
-def _by(dose: Mapping[str, object]) -> str:
-    member, device = dose["resolved_by"], dose["resolved_on"]
-    if isinstance(member, Mapping):
-        return f" by {member['name']}"
-    return f" on the panel {device['name']}" if isinstance(device, Mapping) else ""
+def _over(limit: Told, zone: str) -> str:
+    override = "if a doctor said so, send an override_reason"
+    free_at = limit["free_at"]
+    when = f"the next may be taken from {_clock(free_at, zone)} on {_day(free_at, zone)}; " if free_at else ""
+    if limit["rule"] == "min_gap":
+        who = f" by {_name(limit['by'])}" if limit["by"] else ""
+        told = "reported" if limit["reported"] else "taken"
+        return (
+            f"too soon: {limit['taken']} was {told} at {_clock(limit['taken_at'], zone)}{who}, "
+            f"and {limit['product']} needs a gap; {when}{override}"
+        )
+    what = (
+        f"{limit['measure']} of {limit['ingredient']}"
+        if limit["ingredient"]
+        else f"{limit['measure']} of {limit['product']}"
+    )
+    return (
+        f"too much: {limit['taken']} of at most {limit['most']} {what} in 24 hours were taken, "
+        f"and this is {limit['wanted']} more; {when}{override}"
+    )
 
 
-def _done(wanted: str) -> str:
-    return {"take": TAKEN, "skip": SKIPPED}[wanted]
+def _which(dose: Told, zone: str) -> str:
+    return f"the {_clock(dose['due_at'], zone)} dose of {_name(dose['medicine'])}"
+
+
+def _by(dose: Told) -> str:
+    if dose["resolved_by"]:
+        return f" by {_name(dose['resolved_by'])}"
+    return f" on the panel {_name(dose['resolved_on'])}" if dose["resolved_on"] else ""
+
+
+def _name(named: object) -> str:
+    return str(named["name"]) if isinstance(named, Mapping) else "this medicine"
 
 
 def _clock(text: object, zone: str) -> str:
     return _time(text).astimezone(ZoneInfo(zone)).strftime("%H:%M")
+
+
+def _day(text: object, zone: str) -> str:
+    return _time(text).astimezone(ZoneInfo(zone)).date().isoformat()
 
 
 def _time(text: object) -> datetime:

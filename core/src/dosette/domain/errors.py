@@ -51,6 +51,13 @@ class KeyReused(DosetteError):
     title = "The idempotency key was used for another request"
 
 
+class OverLimit(DosetteError):
+    """A safe limit of a medicine as needed would be broken; `facts` tell which, and from when it would not."""
+
+    code = "over-limit"
+    title = "Too soon or too much"
+
+
 class Changed(DosetteError):
     """Somebody changed the thing between reading and writing; reading again and repeating is right."""
 
