@@ -8,6 +8,7 @@ from datetime import datetime, time, timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -92,10 +93,15 @@ class Home:
         self, since: datetime = NOON - timedelta(days=30), until: datetime = NOON + timedelta(days=30)
     ) -> list[dict[str, object]]:
         """Up to 200 doses due in [since, until), as JSON."""
-        everyone: dict[str, object] = {"member": None, "medicine": None, "after": None}
+        everyone: dict[str, object] = {"member": None, "medicine": None, "state": None, "after": None}
         row = self.database.one(dose_sql.LIST, self.reader(), since=since, until=until, **everyone, limit=200, now=NOON)
         items: list[dict[str, object]] = json.loads(row[0])["items"]
         return items
+
+    def rule(self, medicine_id: str, steps: tuple[Step, ...], now: datetime = NOON, **rule: Any) -> None:
+        """From `now` on, a schedule of any kind, in UTC."""
+        wanted = WantedSchedule(steps, zone="UTC", rule=rule)
+        schedules.change(self.database, self.console, self.console, medicine_id, wanted, Request(None, b""), now)
 
     def dose(self, due_at: datetime = NOON + timedelta(minutes=30), on_hand: str = "30", amount: str = "1") -> str:
         """The id of a dose of a new medicine of Bruno's, due at `due_at` (UTC)."""

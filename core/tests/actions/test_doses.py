@@ -11,6 +11,7 @@ import pytest
 from conftest import Home
 from dosette.actions import devices, doses
 from dosette.actions.devices import ServerKeys
+from dosette.actions.doses import Taking
 from dosette.contracts.plan import Plan
 from dosette.contracts.signing import unseal
 from dosette.domain.errors import KeyReused, NotFound, Refused
@@ -24,7 +25,7 @@ KEYS = ServerKeys("secret")
 
 
 def _history(home: Home) -> list[dict[str, object]]:
-    anything: dict[str, object] = dict.fromkeys(("before", "since", "until", "member", "medicine"))
+    anything: dict[str, object] = dict.fromkeys(("before", "since", "until", "member", "medicine", "kind"))
     items: list[dict[str, object]] = json.loads(
         home.database.one(history_sql.LIST, home.reader(), **anything, limit=50)[0]
     )["items"]
@@ -37,7 +38,7 @@ def _kinds(home: Home) -> list[object]:
 
 def _on_hand(home: Home, dose_id: str) -> str:
     medicine = next(dose["medicine"] for dose in home.doses() if dose["id"] == dose_id)
-    row = home.database.one(stock_sql.LEDGER, home.reader(), medicine=medicine["id"], before=None, limit=50)  # type: ignore[index]
+    row = home.database.one(stock_sql.LEDGER, home.reader(), medicine=medicine["id"], before=None, limit=50, now=NOON)  # type: ignore[index]
     on_hand: str = json.loads(row[0])["on_hand"]
     return on_hand
 
@@ -45,7 +46,7 @@ def _on_hand(home: Home, dose_id: str) -> str:
 def test_a_taken_dose_lowers_the_stock_and_stands_in_history(home: Home):
     dose_id = home.dose(SOON, on_hand="10", amount="1.5")
 
-    told = json.loads(doses.take(home.database, home.writer(), dose_id, home.request(), SOON, SOON).body)
+    told = json.loads(doses.take(home.database, home.writer(), Taking(SOON, dose_id), home.request(), SOON).body)
 
     assert (told["status"], told["resolved_by"]["name"]) == ("taken", "Ana")
     assert _on_hand(home, dose_id) == "8.5"
@@ -54,10 +55,10 @@ def test_a_taken_dose_lowers_the_stock_and_stands_in_history(home: Home):
 
 def test_a_second_taking_is_refused_with_who_and_when(home: Home):
     dose_id = home.dose(SOON)
-    doses.take(home.database, home.writer(), dose_id, home.request(), SOON, SOON)
+    doses.take(home.database, home.writer(), Taking(SOON, dose_id), home.request(), SOON)
 
     with pytest.raises(Refused, match=r"was taken at 12:30 by Ana; undo it first") as refused:
-        doses.take(home.database, home.writer(), dose_id, home.request(), SOON, SOON)
+        doses.take(home.database, home.writer(), Taking(SOON, dose_id), home.request(), SOON)
 
     assert refused.value.facts["dose"]["resolved_by"]["name"] == "Ana"  # type: ignore[index]
 
@@ -65,8 +66,8 @@ def test_a_second_taking_is_refused_with_who_and_when(home: Home):
 def test_the_same_key_again_is_answered_the_same_and_nothing_is_done(home: Home):
     dose_id = home.dose(SOON, on_hand="10")
 
-    first = doses.take(home.database, home.writer(), dose_id, home.request("k"), SOON, SOON)
-    again = doses.take(home.database, home.writer(), dose_id, home.request("k"), SOON, SOON + timedelta(days=9))
+    first = doses.take(home.database, home.writer(), Taking(SOON, dose_id), home.request("k"), SOON)
+    again = doses.take(home.database, home.writer(), Taking(SOON, dose_id), home.request("k"), SOON + timedelta(days=9))
 
     assert (again.body, again.replayed) == (first.body, True)
     assert _on_hand(home, dose_id) == "9"
@@ -74,7 +75,7 @@ def test_the_same_key_again_is_answered_the_same_and_nothing_is_done(home: Home)
 
 def test_the_same_key_for_another_request_is_refused(home: Home):
     dose_id, request = home.dose(SOON), home.request("k")
-    doses.take(home.database, home.writer(), dose_id, request, SOON, SOON)
+    doses.take(home.database, home.writer(), Taking(SOON, dose_id), request, SOON)
 
     with pytest.raises(KeyReused):
         doses.undo(home.database, home.writer(), dose_id, type(request)("k", b"other"), SOON, SOON)
@@ -83,7 +84,7 @@ def test_the_same_key_for_another_request_is_refused(home: Home):
 def test_undo_gives_the_stock_back_exactly_and_keeps_both_in_history(home: Home):
     dose_id = home.dose(SOON, on_hand="10", amount="0.25")
     for _ in range(3):
-        doses.take(home.database, home.writer(), dose_id, home.request(), SOON, SOON)
+        doses.take(home.database, home.writer(), Taking(SOON, dose_id), home.request(), SOON)
         doses.undo(home.database, home.writer(), dose_id, home.request(), SOON, SOON)
 
     assert _on_hand(home, dose_id) == "10"
@@ -104,11 +105,19 @@ def test_outside_its_window_a_dose_can_not_be_taken(home: Home):
 
     with pytest.raises(Refused, match="before 10:30"):
         doses.take(
-            home.database, home.writer(), dose_id, home.request(), SOON - timedelta(hours=3), SOON - timedelta(hours=3)
+            home.database,
+            home.writer(),
+            Taking(SOON - timedelta(hours=3), dose_id),
+            home.request(),
+            SOON - timedelta(hours=3),
         )
     with pytest.raises(Refused, match="until 14:30"):
         doses.take(
-            home.database, home.writer(), dose_id, home.request(), SOON + timedelta(hours=3), SOON + timedelta(hours=3)
+            home.database,
+            home.writer(),
+            Taking(SOON + timedelta(hours=3), dose_id),
+            home.request(),
+            SOON + timedelta(hours=3),
         )
 
 
@@ -116,14 +125,14 @@ def test_a_missed_dose_can_still_be_told_to_have_been_taken_in_time(home: Home, 
     dose_id, evening = home.dose(SOON), SOON + timedelta(hours=8)
     assert doses.close_missed(database_of("scheduler"), evening) == 1
 
-    doses.take(home.database, home.writer(), dose_id, home.request(), SOON, evening)
+    doses.take(home.database, home.writer(), Taking(SOON, dose_id), home.request(), evening)
 
     assert _kinds(home) == ["missed", "taken"]
 
 
 def test_a_dose_that_is_not_there_is_not_found(home: Home):
     with pytest.raises(NotFound):
-        doses.take(home.database, home.writer(), home.id, home.request(), NOON, NOON)
+        doses.take(home.database, home.writer(), Taking(NOON, home.id), home.request(), NOON)
 
 
 def test_of_many_who_take_at_once_one_succeeds_and_each_loser_is_told_who(home: Home):
@@ -132,7 +141,7 @@ def test_of_many_who_take_at_once_one_succeeds_and_each_loser_is_told_who(home: 
     def race(dose_id: str) -> str:
         database = home.server.database("api")
         try:
-            doses.take(database, home.writer(), dose_id, home.request(), SOON, SOON)
+            doses.take(database, home.writer(), Taking(SOON, dose_id), home.request(), SOON)
         except Refused as refused:
             return refused.message.split(" was ")[1]
         finally:
@@ -148,7 +157,7 @@ def test_of_many_who_take_at_once_one_succeeds_and_each_loser_is_told_who(home: 
 
 def test_the_chain_of_events_has_no_gap(home: Home):
     for dose_id in [home.dose(SOON) for _ in range(4)]:
-        doses.take(home.database, home.writer(), dose_id, home.request(), SOON, SOON)
+        doses.take(home.database, home.writer(), Taking(SOON, dose_id), home.request(), SOON)
 
     assert [event["seq"] for event in _history(home)] == [4, 3, 2, 1]
 
@@ -171,7 +180,7 @@ def test_a_press_on_a_dose_that_a_phone_took_first_is_kept_as_a_conflict(
 ):
     dose_id = home.dose(SOON, on_hand="10")
     paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
-    doses.take(home.database, home.writer(), dose_id, home.request(), SOON, SOON)
+    doses.take(home.database, home.writer(), Taking(SOON, dose_id), home.request(), SOON)
 
     outcome = doses.take_in(database_of("scheduler"), a_press(paired.device_id, dose_id, at=SOON), SOON, SOON)
 

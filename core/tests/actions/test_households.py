@@ -35,9 +35,9 @@ def test_a_household_that_is_not_there_is_named(home: Home):
 def test_a_member_s_token_may_do_what_the_member_may(home: Home):
     token = households.add_token(home.database, home.console, "phone", "Bruno", (), NOON)
 
-    assert home.database.run(sql.LOW_STOCK, with_token(token, "doses:take"))
+    assert home.database.run(sql.LOW_STOCK, with_token(token, "doses:take"), now=NOON)
     with pytest.raises(Forbidden, match="medicines:write"):
-        home.database.run(sql.LOW_STOCK, with_token(token, "medicines:write"))
+        home.database.run(sql.LOW_STOCK, with_token(token, "medicines:write"), now=NOON)
 
 
 def test_a_reply_is_forgotten_after_thirty_days(home: Home, database_of: Callable[[str], Database]):

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from conftest import Home
 from dosette.actions import doses, households, reminders
+from dosette.actions.doses import Taking
 from dosette.actions.reminders import LEASE, MOST_ATTEMPTS, RING_AGAIN, Delivery
 from dosette.storage.connection import Database, connect
 from dosette.testing import NOON
@@ -63,7 +64,7 @@ def test_who_lost_the_lease_records_nothing(home: Home, database_of: Callable[[s
 def test_a_dose_taken_before_the_telling_is_not_told(home: Home, database_of: Callable[[str], Database]):
     dose_id = _due_dose(home)
     ids = reminders.ring(database_of("scheduler"), DUE)
-    doses.take(home.database, home.writer(), dose_id, home.request(), DUE, DUE)
+    doses.take(home.database, home.writer(), Taking(DUE, dose_id), home.request(), DUE)
 
     assert reminders.claim(database_of("worker"), ids, DUE) == []
 
@@ -73,7 +74,7 @@ def test_a_telling_that_crosses_a_taking_is_on_record_and_the_taking_stands(
 ):
     worker, dose_id = database_of("worker"), _due_dose(home)
     (claimed,) = reminders.claim(worker, reminders.ring(database_of("scheduler"), DUE), DUE)
-    doses.take(home.database, home.writer(), dose_id, home.request(), DUE, DUE)
+    doses.take(home.database, home.writer(), Taking(DUE, dose_id), home.request(), DUE)
 
     assert reminders.record(worker, claimed, [Delivery(claimed.contacts[0].id, None)], DUE)
 
@@ -84,7 +85,7 @@ def test_a_telling_that_crosses_a_taking_is_on_record_and_the_taking_stands(
 
 def test_an_undone_dose_that_was_not_told_is_told_after_all(home: Home, database_of: Callable[[str], Database]):
     dose_id = _due_dose(home)
-    doses.take(home.database, home.writer(), dose_id, home.request(), NOON, NOON)
+    doses.take(home.database, home.writer(), Taking(NOON, dose_id), home.request(), NOON)
     doses.undo(home.database, home.writer(), dose_id, home.request(), NOON, NOON)
 
     assert len(reminders.ring(database_of("scheduler"), DUE)) == 1

@@ -10,6 +10,7 @@ import pytest
 
 from conftest import Home
 from dosette.actions import doses, medicines, schedules
+from dosette.actions.doses import Taking
 from dosette.actions.schedules import WantedSchedule
 from dosette.domain.errors import Changed, NotFound
 from dosette.domain.schedules import Step
@@ -47,7 +48,7 @@ def test_a_change_moves_the_future_and_leaves_the_past(home: Home):
 def test_a_dose_taken_early_is_not_planned_again_by_a_change(home: Home):
     medicine_id = home.medicine()
     home.schedule(medicine_id, "12:30")
-    doses.take(home.database, home.writer(), str(home.doses()[0]["id"]), home.request(), NOON, NOON)
+    doses.take(home.database, home.writer(), Taking(NOON, str(home.doses()[0]["id"])), home.request(), NOON)
 
     home.schedule(medicine_id, "12:30")
 
@@ -144,7 +145,8 @@ def test_nothing_to_plan_costs_one_statement(home: Home, database_of: Callable[[
 def test_a_schedule_that_others_keep_changing_is_given_up_with_a_word(home: Home, monkeypatch: pytest.MonkeyPatch):
     medicine_id = home.medicine()
     home.schedule(medicine_id, "12:30")
-    monkeypatch.setattr(schedules, "_context", lambda *_: ("UTC", 0))
+    standing = schedules.Standing(medicine_id, {}, "UTC", 0, None, Decimal(), None, None)
+    monkeypatch.setattr(schedules, "_standing", lambda *_: standing)
 
     with pytest.raises(Changed, match="read it again"):
         home.schedule(medicine_id, "13:30")

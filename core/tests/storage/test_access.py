@@ -7,6 +7,7 @@ import pytest
 
 from conftest import Home, Server, found_home
 from dosette.actions import doses
+from dosette.actions.doses import Taking
 from dosette.domain.errors import Forbidden, NotFound, Unauthorized
 from dosette.domain.members import SCOPES
 from dosette.storage import medicines as sql
@@ -43,7 +44,7 @@ def test_a_household_does_not_see_another_ones_medicine(home: Home):
     other = found_home(home.server, home.database, "Next door")
     medicine_id = home.medicine()
 
-    assert other.database.run(sql.GET, other.reader(), medicine=medicine_id) == []
+    assert other.database.run(sql.GET, other.reader(), medicine=medicine_id, now=NOON) == []
 
 
 def test_a_household_can_not_take_another_ones_dose(home: Home):
@@ -51,7 +52,7 @@ def test_a_household_can_not_take_another_ones_dose(home: Home):
     dose_id = home.dose(NOON)
 
     with pytest.raises(NotFound):
-        doses.take(other.database, other.writer(), dose_id, other.request(), NOON, NOON)
+        doses.take(other.database, other.writer(), Taking(NOON, dose_id), other.request(), NOON)
 
 
 @pytest.mark.parametrize(
@@ -65,10 +66,10 @@ def test_no_service_can_rewrite_history_or_the_count(server: Server, role: str, 
 
 def test_an_unknown_token_is_refused(home: Home):
     with pytest.raises(Unauthorized):
-        home.database.run(sql.LOW_STOCK, with_token("dosette_guess", "read"))
+        home.database.run(sql.LOW_STOCK, with_token("dosette_guess", "read"), now=NOON)
 
 
 def test_a_token_does_only_what_its_scopes_say(home: Home, database_of: Callable[[str], Database]):
     with pytest.raises(Forbidden, match="admin:everything"):
-        home.database.run(sql.LOW_STOCK, with_token(home.token, "admin:everything"))
-    assert all(home.database.run(sql.LOW_STOCK, with_token(home.token, scope)) for scope in SCOPES)
+        home.database.run(sql.LOW_STOCK, with_token(home.token, "admin:everything"), now=NOON)
+    assert all(home.database.run(sql.LOW_STOCK, with_token(home.token, scope), now=NOON) for scope in SCOPES)

@@ -15,6 +15,7 @@ from rq.serializers import JSONSerializer
 from conftest import Home
 from dosette.actions import devices, doses
 from dosette.actions.devices import ServerKeys
+from dosette.actions.doses import Taking
 from dosette.bus import Bus, connect, connect_device
 from dosette.contracts.device_file import DeviceFile
 from dosette.contracts.names import REMINDERS_QUEUE
@@ -198,7 +199,7 @@ def test_a_notification_wakes_the_listener_at_once(home: Home):
     dose_id = home.dose(DUE)
     listener.wait(0.5)
 
-    doses.take(home.database, home.writer(), dose_id, home.request(), DUE, DUE)
+    doses.take(home.database, home.writer(), Taking(DUE, dose_id), home.request(), DUE)
 
     assert listener.wait(5) == {home.id}
 

@@ -13,6 +13,7 @@ from rq.serializers import JSONSerializer
 
 from conftest import Home
 from dosette.actions import doses, households, reminders
+from dosette.actions.doses import Taking
 from dosette.contracts.job import DELIVER, ReminderJob
 from dosette.contracts.names import REMINDERS_QUEUE
 from dosette.domain.reminders import wording
@@ -66,7 +67,7 @@ def test_a_dose_taken_meanwhile_is_not_told(
 ):
     dose_id = home.dose(DUE)
     ids = reminders.ring(database_of("scheduler"), DUE)
-    doses.take(home.database, home.writer(), dose_id, home.request(), DUE, DUE)
+    doses.take(home.database, home.writer(), Taking(DUE, dose_id), home.request(), DUE)
 
     jobs.deliver(ReminderJob(tuple(ids)).payload())
 

@@ -1,54 +1,134 @@
-"""Taking, skipping and undoing a dose, at the API or on a panel; closing what was missed."""
+"""Taking, skipping, undoing, snoozing and correcting a dose, at the API or on a panel; conflicts; closing what was missed."""
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
 from dosette.actions.replies import Answer, Request, answer
 from dosette.contracts.press import Press
 from dosette.domain.doses import PENDING, SKIPPED, TAKEN, refusal
-from dosette.domain.errors import NotFound, Refused
+from dosette.domain.errors import NotFound, OverLimit, Refused
 from dosette.faults import fp
 from dosette.storage import devices as device_sql
 from dosette.storage import doses as sql
 from dosette.storage.access import as_device, locking
-from dosette.storage.connection import NOBODY, Database, Entry, uuids
+from dosette.storage.connection import NOBODY, Database, Entry, Statement, uuids
 
 BATCH = 500
 
 
-def take(database: Database, entry: Entry, dose_id: str, request: Request, at: datetime, now: datetime) -> Answer:
-    """The dose was taken at `at`. Raises Refused with who and when if it was resolved already or `at` is outside its window."""
-    return _resolve(database, entry, {"dose": dose_id, "medicine": None}, TAKEN, None, request, at, now)
+@dataclass(frozen=True)
+class Taking:
+    """A dose by its id, or the one of a medicine: that is open at `at`, or a new one of a medicine as needed.
+
+    `amount` None: as planned. `extra`: on purpose, beside what is planned or was taken. `override_reason`: why a safe limit
+    does not hold this time.
+    """
+
+    at: datetime
+    dose_id: str | None = None
+    medicine_id: str | None = None
+    amount: Decimal | None = None
+    extra: bool = False
+    override_reason: str | None = None
 
 
-def take_of_medicine(
-    database: Database, entry: Entry, medicine_id: str, request: Request, at: datetime, now: datetime
-) -> Answer:
-    """The dose of this medicine that is open at `at` was taken then. Raises as `take` does; NotFound when it has no doses."""
-    return _resolve(database, entry, {"dose": None, "medicine": medicine_id}, TAKEN, None, request, at, now)
+def take(database: Database, entry: Entry, taking: Taking, request: Request, now: datetime) -> Answer:
+    """The dose was taken at `taking.at`.
+
+    Raises Refused with who and when if it was resolved already or `at` is outside its window; OverLimit with the limit and
+    from when it may be taken; NotFound; Invalid when nobody knows how much.
+    """
+    return _settle(database, entry, taking, TAKEN, None, request, now)
 
 
 def skip(
     database: Database, entry: Entry, dose_id: str, reason: str | None, request: Request, at: datetime, now: datetime
 ) -> Answer:
     """The dose is left out on purpose. Raises as `take` does."""
-    return _resolve(database, entry, {"dose": dose_id, "medicine": None}, SKIPPED, reason, request, at, now)
+    return _settle(database, entry, Taking(at, dose_id), SKIPPED, reason, request, now)
+
+
+def take_batch(
+    database: Database,
+    entry: Entry,
+    takings: Sequence[Taking],
+    at: datetime,
+    override: str | None,
+    request: Request,
+    now: datetime,
+) -> Answer:
+    """Several in one transaction, each taken or not: the body tells a result for each, in their order."""
+    items = [
+        {"dose_id": each.dose_id, "medicine_id": each.medicine_id, "amount": str(each.amount) if each.amount else None}
+        for each in takings
+    ]
+    fp("A2")
+    row = database.one(
+        sql.SETTLE_BATCH, entry, items=json.dumps(items), at=at, override=override, now=now, **request.values
+    )
+    fp("A3")
+    return answer(row[0], row[1], request.key) or Answer('{"results": []}')
 
 
 def undo(database: Database, entry: Entry, dose_id: str, request: Request, at: datetime, now: datetime) -> Answer:
     """The dose is open again and the stock is as before. Raises Refused when it was neither taken nor skipped."""
-    fp("A2")
-    row = database.one(sql.UNDO, entry, dose=dose_id, at=at, now=now, **request.values)
-    fp("A3")
-    return _told("undo", row, request, now)
+    return _changed(database, entry, "undo", sql.UNDO, request, now, dose=dose_id, at=at)
+
+
+def snooze(database: Database, entry: Entry, dose_id: str, until: datetime, request: Request, now: datetime) -> Answer:
+    """Told again at `until`. Raises Refused when its window ends before, or is not open."""
+    return _changed(database, entry, "snooze", sql.SNOOZE, request, now, dose=dose_id, until=until)
+
+
+def correct(
+    database: Database,
+    entry: Entry,
+    dose_id: str,
+    at: datetime,
+    reason: str | None,
+    override_reason: str | None,
+    request: Request,
+    now: datetime,
+) -> Answer:
+    """The dose was really taken at `at`. Raises as `take` does."""
+    values = {"dose": dose_id, "at": at, "reason": reason, "override": override_reason}
+    return _changed(database, entry, "correct", sql.CORRECT, request, now, **values)
+
+
+def resolve_conflict(
+    database: Database,
+    entry: Entry,
+    conflict_id: str,
+    verdict: str,
+    reason: str | None,
+    request: Request,
+    now: datetime,
+) -> Answer:
+    """A person says what a conflicting report was: `not_taken` (the same taking, or none) or `taken` (one of its own).
+
+    Raises NotFound; Refused when somebody resolved it already.
+    """
+    row = database.one(
+        sql.RESOLVE_CONFLICT, entry, conflict=conflict_id, verdict=verdict, reason=reason, now=now, **request.values
+    )
+    told = answer(row[0], row[1], request.key)
+    if told is not None:
+        return told
+    if row[0] == "no-conflict":
+        raise NotFound("there is no such conflict in this household; GET /api/v1/conflicts lists them")
+    raise Refused(f"this conflict was resolved already, as {row[2]['conflict']['status']}", row[2])
 
 
 def take_in(database: Database, press: Press, at: datetime, now: datetime) -> list[str]:
     """What became of each dose of a press, in its order: done, replayed, refused or conflict.
 
-    A dose that somebody else resolved before the press arrived gets a conflict event, for a person to look at.
-    Raises Unauthorized when the device was revoked; Unavailable when the press must be taken in again later.
+    A dose that somebody else resolved before the press arrived, or one over a safe limit, gets a conflict, for a person to
+    resolve. Raises Unauthorized when the device was revoked; Unavailable when the press must be taken in again later.
     """
     outcomes = [_press_one(database, press, dose_id, at, now) for dose_id in press.dose_ids]
     database.run(
@@ -67,29 +147,37 @@ def close_missed(database: Database, now: datetime, entry: Entry = NOBODY) -> in
     return closed
 
 
-def _resolve(
-    database: Database,
-    entry: Entry,
-    which: Mapping[str, str | None],
-    status: str,
-    reason: str | None,
-    request: Request,
-    at: datetime,
-    now: datetime,
+def _settle(
+    database: Database, entry: Entry, taking: Taking, status: str, reason: str | None, request: Request, now: datetime
+) -> Answer:
+    wanted = "take" if status == TAKEN else "skip"
+    return _changed(
+        database,
+        entry,
+        wanted,
+        sql.SETTLE,
+        request,
+        now,
+        dose=taking.dose_id,
+        medicine=taking.medicine_id,
+        status=status,
+        extra=taking.extra,
+        amount=taking.amount,
+        at=taking.at,
+        reason=reason,
+        override=taking.override_reason,
+    )
+
+
+def _changed(
+    database: Database, entry: Entry, wanted: str, statement: Statement, request: Request, now: datetime, **values: Any
 ) -> Answer:
     fp("A2")
-    row = database.one(sql.RESOLVE, entry, **which, status=status, reason=reason, at=at, now=now, **request.values)
+    outcome, body, facts, zone = database.one(statement, entry, now=now, **values, **request.values)
     fp("A3")
-    return _told("take" if status == TAKEN else "skip", row, request, now)
-
-
-def _told(
-    wanted: str, row: tuple[str, str | None, dict[str, object] | None, str], request: Request, now: datetime
-) -> Answer:
-    outcome, body, dose, zone = row
     told = answer(outcome, body, request.key)
     if told is None:
-        raise refusal(wanted, dose, zone, now)
+        raise refusal(wanted, outcome, facts, zone, now)
     return told
 
 
@@ -102,7 +190,12 @@ def _press_one(database: Database, press: Press, dose_id: str, at: datetime, now
     except NotFound:
         return "refused"
     except Refused as refused:
-        return _kept_as_conflict(database, entry, press.kind, dose_id, request, refused, at, now)
+        dose = refused.facts.get("dose")
+        if not isinstance(dose, dict) or dose["status"] == PENDING or press.kind == "undo":
+            return "refused"
+        return _kept_as_conflict(database, entry, press.kind, dose_id, request, f"was {dose['status']}", at, now)
+    except OverLimit as refused:
+        return _kept_as_conflict(database, entry, press.kind, dose_id, request, refused.message, at, now)
 
 
 def _pressed(
@@ -112,27 +205,18 @@ def _pressed(
         return undo(database, entry, dose_id, request, at, now)
     if kind == "skip":
         return skip(database, entry, dose_id, None, request, at, now)
-    return take(database, entry, dose_id, request, at, now)
+    return take(database, entry, Taking(at, dose_id), request, now)
 
 
 def _kept_as_conflict(
-    database: Database,
-    entry: Entry,
-    kind: str,
-    dose_id: str,
-    request: Request,
-    refused: Refused,
-    at: datetime,
-    now: datetime,
+    database: Database, entry: Entry, kind: str, dose_id: str, request: Request, why: str, at: datetime, now: datetime
 ) -> str:
-    dose = refused.facts.get("dose")
-    if not isinstance(dose, dict) or dose["status"] == PENDING or kind == "undo":
-        return "refused"
     database.run(
-        sql.REPORT_CONFLICT,
+        sql.KEEP_CONFLICT,
         entry,
         dose=dose_id,
-        reason=f"{kind} pressed; was {dose['status']}",
+        report=kind,
+        reason=f"{kind} pressed; {why}",
         at=at,
         now=now,
         **request.values,

@@ -1,14 +1,17 @@
 """Households and who lives in them; tokens."""
 
+import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from psycopg2 import Binary
 
 from dosette.actions.replies import Answer, Request, answer
+from dosette.actions.schedules import offset_columns
 from dosette.domain.errors import NotFound, Refused
 from dosette.domain.members import SCOPES, scopes_of
+from dosette.domain.zones import offsets
 from dosette.storage import access
 from dosette.storage import households as sql
 from dosette.storage.access import at_console, token_digest
@@ -18,8 +21,28 @@ from dosette.storage.connection import Database, Entry
 def found(database: Database, name: str, zone: str, now: datetime) -> str:
     """The id of a new household."""
     household_id: str = database.one(sql.NEW_ID)[0]
-    database.run(sql.ADD, at_console(household_id), name=name, zone=zone, now=now)
+    database.run(sql.ADD, at_console(household_id), name=name, zone=zone, now=now, **offset_columns(zone))
     return household_id
+
+
+def change(database: Database, entry: Entry, fields: Mapping[str, object], request: Request, now: datetime) -> Answer:
+    """Changes what `fields` names: name, lead_days, closed_weekdays (0 is Monday), closed_on."""
+    columns = {name: fields.get(name) for name in ("name", "lead_days", "closed_weekdays", "closed_on")}
+    row = database.one(sql.CHANGE, entry, now=now, **columns, **request.values)
+    return answer(row[0], row[1], request.key) or Answer("{}")
+
+
+def refresh_offsets(database: Database) -> int:
+    """Writes what this program's zone rules say into every household that knows other ones; how many it were.
+
+    After an update of the rules, and for households that are older than the columns.
+    """
+    stale = [
+        {"id": household_id, "since": [at.isoformat() for at, _ in known], "offset": [str(each) for _, each in known]}
+        for household_id, zone, since, offset in database.run(sql.OFFSETS)
+        if (known := offsets(zone)) != tuple(zip(since, offset, strict=True))
+    ]
+    return len(database.run(sql.SET_OFFSETS, households=json.dumps(stale))) if stale else 0
 
 
 def only_founder(database: Database) -> bool:

@@ -1,9 +1,11 @@
 """Adding, changing and archiving a medicine."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from dosette.actions.replies import Answer, Request, answer
 from dosette.domain.errors import Invalid, NotFound
@@ -14,13 +16,22 @@ NO_SUCH_MEDICINE = "there is no such medicine in use in this household; GET /api
 
 
 @dataclass(frozen=True)
+class Ingredient:
+    """An active ingredient; `amount` of it, in `unit`, is in one unit of the medicine, None where nobody said."""
+
+    name: str
+    amount: Decimal | None = None
+    unit: str | None = None
+
+
+@dataclass(frozen=True)
 class WantedMedicine:
     member_id: str
     name: str
     strength: str
     form: str
     unit: str
-    ingredients: tuple[str, ...] = ()
+    ingredients: tuple[Ingredient, ...] = ()
     note: str = ""
     low_days: int = 7
 
@@ -37,7 +48,7 @@ def add(
         strength=wanted.strength,
         form=wanted.form,
         unit=wanted.unit,
-        ingredients=list(wanted.ingredients),
+        ingredients=_ingredients_json(wanted.ingredients),
         note=wanted.note,
         low_days=wanted.low_days,
         on_hand=on_hand,
@@ -54,12 +65,11 @@ def add(
 
 
 def change(
-    database: Database, entry: Entry, medicine_id: str, fields: Mapping[str, object], request: Request, now: datetime
+    database: Database, entry: Entry, medicine_id: str, fields: Mapping[str, Any], request: Request, now: datetime
 ) -> Answer:
     """Changes what `fields` names (name, strength, form, unit, ingredients, note, low_days). Raises NotFound."""
-    columns = {
-        name: fields.get(name) for name in ("name", "strength", "form", "unit", "ingredients", "note", "low_days")
-    }
+    columns = {name: fields.get(name) for name in ("name", "strength", "form", "unit", "note", "low_days")}
+    columns["ingredients"] = _ingredients_json(fields["ingredients"]) if "ingredients" in fields else None
     row = database.one(sql.CHANGE, entry, medicine=medicine_id, now=now, **columns, **request.values)
     told = answer(row[0], row[1], request.key)
     if told is None:
@@ -72,3 +82,16 @@ def archive(database: Database, entry: Entry, medicine_id: str, now: datetime) -
     there = database.one(sql.ARCHIVE, entry, medicine=medicine_id, now=now)[0]
     if not there:
         raise NotFound(NO_SUCH_MEDICINE)
+
+
+def _ingredients_json(ingredients: Iterable[Ingredient]) -> str:
+    return json.dumps(
+        [
+            {
+                "name": each.name,
+                "amount": format(each.amount.normalize(), "f") if each.amount else None,
+                "unit": each.unit,
+            }
+            for each in ingredients
+        ]
+    )

@@ -1,58 +1,110 @@
-"""Doses: resolving (taken, skipped; named, or the one of a medicine) and undoing, each one statement; lists of them; closing the missed.
+"""Doses: taking, skipping, undoing, snoozing, correcting, each one statement; conflicts; lists of them; closing the missed.
 
-Every change returns (outcome, body, dose, zone). Outcomes: `done`, `replayed` (the stored reply of the same key), `key-reused`
-(the key was used for another request) and `refused` (`dose` is the dose's JSON as it stands, NULL when there is none).
+Every change returns (outcome, body, facts, zone). Outcomes: `done`, `replayed` (the stored reply of the same key), `key-reused`
+(the key was used for another request), and why not: `no-dose`, `no-medicine`, `no-amount`, `no-conflict`, `not-in-force`, `refused`
+and `over-limit`, with `facts` to tell it by (the dose as it stands, the limit). What happens is in the migrations' functions.
 """
 
 from dosette.storage.connection import Statement
 
-RESOLVE = Statement(
-    "resolve_dose",
-    """
+
+def _change(name: str, call: str, /, **types: str) -> Statement:
+    """A statement that makes this change unless the key's reply is stored, and stores the reply."""
+    return Statement(
+        name, _CHANGE.replace("<call>", call), **types, key="text", request_hash="bytea", now="timestamptz"
+    )
+
+
+_CHANGE = """
     WITH stored AS MATERIALIZED (
         SELECT body, same FROM kept_reply(%(key)s, %(request_hash)s)
-    ), target AS MATERIALIZED (  -- of a medicine: the dose that is open, else the one before, which says why not, else the next
-        SELECT coalesce(
-            %(dose)s,
-            (SELECT id FROM doses
-              WHERE medicine_id = %(medicine)s AND status = 'pending' AND %(at)s BETWEEN opens_at AND closes_at ORDER BY due_at LIMIT 1),
-            (SELECT id FROM doses
-              WHERE medicine_id = %(medicine)s AND status <> 'cancelled' AND opens_at <= %(at)s
-              ORDER BY slot_on DESC, slot_time DESC LIMIT 1),
-            (SELECT id FROM doses
-              WHERE medicine_id = %(medicine)s AND status <> 'cancelled' ORDER BY slot_on, slot_time LIMIT 1)) AS id
-    ), won AS (
-        UPDATE doses
-           SET status = %(status)s, resolved_at = %(at)s, resolved_by = entered_member(), resolved_on = entered_device()
-          FROM target
-         WHERE doses.id = target.id
-           AND (status = 'pending' OR status = 'missed' AND %(at)s < %(now)s)  -- a late press tells of a taking in time
-           AND %(at)s BETWEEN opens_at AND closes_at
-           AND NOT EXISTS (SELECT FROM stored)
-        RETURNING doses.*
-    ), event AS (
-        INSERT INTO dose_events (household_id, dose_id, kind, at, recorded_at, by_member, device_id, source, key, reason)
-        SELECT household_id, id, status, resolved_at, %(now)s, resolved_by, resolved_on, entered_source(), %(key)s, %(reason)s FROM won
-    ), ledger AS (
-        INSERT INTO stock_entries (household_id, medicine_id, kind, amount, dose_id, at, by_member, device_id, source)
-        SELECT household_id, medicine_id, 'taken', -amount, id, resolved_at, resolved_by, resolved_on, entered_source()
-          FROM won WHERE status = 'taken'
-    ), quiet AS (
-        UPDATE reminders SET status = 'dropped', reason = won.status FROM won
-         WHERE reminders.dose_id = won.id AND reminders.status = 'waiting'
-    ), reply AS (
-        SELECT keep_reply(%(key)s, %(request_hash)s, dose_told(ROW (won.*)::doses, %(now)s), %(now)s) AS body,
-               pg_notify('dosette', household_id::text)
-          FROM won
+    ), change AS MATERIALIZED (
+        SELECT c.outcome, c.told, c.facts FROM (SELECT) AS always, <call> AS c WHERE NOT EXISTS (SELECT FROM stored)
+    ), reply AS MATERIALIZED (
+        SELECT keep_reply(%(key)s, %(request_hash)s, told, %(now)s) AS body FROM change WHERE outcome = 'done'
     )
-    SELECT outcome(stored.same, reply.body, 'refused'), coalesce(reply.body, stored.body)::text,
-           (SELECT dose_told(doses, %(now)s) FROM doses JOIN target ON doses.id = target.id), households.zone
-      FROM households LEFT JOIN stored ON true LEFT JOIN reply ON true
+    SELECT outcome(stored.same, reply.body, change.outcome), coalesce(reply.body, stored.body)::text, change.facts, households.zone
+      FROM households LEFT JOIN stored ON true LEFT JOIN change ON true LEFT JOIN reply ON true
      WHERE households.id = entered_household()
-    """,
+    """
+
+SETTLE = _change(
+    "settle_dose",
+    """settle(%(dose)s, %(medicine)s, %(status)s, %(extra)s, %(amount)s, %(at)s, %(reason)s, %(override)s, %(key)s, %(now)s)""",
     dose="uuid",
     medicine="uuid",
     status="text",
+    extra="boolean",
+    amount="numeric",
+    at="timestamptz",
+    reason="text",
+    override="text",
+)
+
+UNDO = _change("undo_dose", "take_back(%(dose)s, %(at)s, %(key)s, %(now)s)", dose="uuid", at="timestamptz")
+
+SNOOZE = _change("snooze_dose", "put_off(%(dose)s, %(until)s, %(key)s, %(now)s)", dose="uuid", until="timestamptz")
+
+CORRECT = _change(
+    "correct_dose",
+    "correct(%(dose)s, %(at)s, %(reason)s, %(override)s, %(key)s, %(now)s)",
+    dose="uuid",
+    at="timestamptz",
+    reason="text",
+    override="text",
+)
+
+RESOLVE_CONFLICT = _change(
+    "resolve_conflict",
+    "resolve_conflict(%(conflict)s, %(verdict)s, %(reason)s, %(key)s, %(now)s)",
+    conflict="uuid",
+    verdict="text",
+    reason="text",
+)
+
+SETTLE_BATCH = Statement(
+    "settle_batch",
+    """
+    WITH stored AS MATERIALIZED (
+        SELECT body, same FROM kept_reply(%(key)s, %(request_hash)s)
+    ), change AS MATERIALIZED (
+        SELECT jsonb_agg(jsonb_build_object('dose_id', item.dose_id, 'medicine_id', item.medicine_id, 'outcome', c.outcome,
+                                            'dose', coalesce(c.told, c.facts -> 'dose'), 'limit', c.facts -> 'limit')
+                         ORDER BY item.place) AS results
+          FROM (SELECT i.place, i.dose_id, i.medicine_id, i.amount
+                  FROM ROWS FROM (jsonb_to_recordset(%(items)s) AS (dose_id uuid, medicine_id uuid, amount numeric))
+                       WITH ORDINALITY AS i (dose_id, medicine_id, amount, place)
+                 WHERE NOT EXISTS (SELECT FROM stored)
+                 ORDER BY i.place) AS item
+         CROSS JOIN LATERAL settle(item.dose_id, item.medicine_id, 'taken', false, item.amount, %(at)s, NULL, %(override)s, %(key)s,
+                                    %(now)s) AS c
+    ), reply AS MATERIALIZED (
+        SELECT keep_reply(%(key)s, %(request_hash)s, jsonb_build_object('results', results), %(now)s) AS body
+          FROM change WHERE results IS NOT NULL
+    )
+    SELECT outcome(stored.same, reply.body, 'empty'), coalesce(reply.body, stored.body)::text
+      FROM (SELECT) AS always LEFT JOIN stored ON true LEFT JOIN reply ON true
+    """,
+    items="jsonb",
+    at="timestamptz",
+    override="text",
+    key="text",
+    request_hash="bytea",
+    now="timestamptz",
+)
+
+KEEP_CONFLICT = Statement(
+    "keep_conflict",
+    """
+    WITH stored AS MATERIALIZED (
+        SELECT body, same FROM kept_reply(%(key)s, %(request_hash)s)
+    )
+    SELECT keep_reply(%(key)s, %(request_hash)s, c.conflict, %(now)s)::text
+      FROM (SELECT) AS always, keep_conflict(%(dose)s, %(report)s, %(at)s, %(reason)s, %(key)s, %(now)s) AS c (conflict)
+     WHERE NOT EXISTS (SELECT FROM stored)
+    """,
+    dose="uuid",
+    report="text",
     key="text",
     request_hash="bytea",
     reason="text",
@@ -60,65 +112,24 @@ RESOLVE = Statement(
     now="timestamptz",
 )
 
-UNDO = Statement(
-    "undo",
+CONFLICTS = Statement(
+    "list_conflicts",
     """
-    WITH stored AS MATERIALIZED (
-        SELECT body, same FROM kept_reply(%(key)s, %(request_hash)s)
-    ), won AS (
-        UPDATE doses SET status = 'pending', resolved_at = NULL, resolved_by = NULL, resolved_on = NULL
-         WHERE id = %(dose)s AND status IN ('taken', 'skipped') AND NOT EXISTS (SELECT FROM stored)
-        RETURNING doses.*
-    ), event AS (
-        INSERT INTO dose_events (household_id, dose_id, kind, at, recorded_at, by_member, device_id, source, key)
-        SELECT household_id, id, 'undone', %(at)s, %(now)s, entered_member(), entered_device(), entered_source(), %(key)s FROM won
-    ), ledger AS (
-        INSERT INTO stock_entries (household_id, medicine_id, kind, amount, dose_id, at, by_member, device_id, source)
-        SELECT won.household_id, won.medicine_id, 'undone', -sum(entry.amount), won.id, %(at)s,
-               entered_member(), entered_device(), entered_source()
-          FROM won JOIN stock_entries AS entry ON entry.dose_id = won.id
-         GROUP BY won.household_id, won.medicine_id, won.id
-        HAVING sum(entry.amount) <> 0
-    ), remind_again AS (
-        UPDATE reminders SET status = 'waiting', reason = NULL, rung_at = NULL FROM won
-         WHERE reminders.dose_id = won.id AND reminders.status = 'dropped' AND %(now)s < won.closes_at
-    ), reply AS (
-        SELECT keep_reply(%(key)s, %(request_hash)s, dose_told(ROW (won.*)::doses, %(now)s), %(now)s) AS body,
-               pg_notify('dosette', household_id::text)
-          FROM won
+    WITH wanted AS (
+        SELECT c.id, conflict_told(c, %(now)s) AS item
+          FROM conflicts AS c
+         WHERE c.household_id = entered_household() AND (c.status = 'open') = %(open)s AND (%(before)s IS NULL OR c.id < %(before)s)
+         ORDER BY c.id DESC LIMIT %(limit)s + 1
+    ), page AS (
+        SELECT id, item FROM wanted ORDER BY id DESC LIMIT %(limit)s
     )
-    SELECT outcome(stored.same, reply.body, 'refused'), coalesce(reply.body, stored.body)::text,
-           (SELECT dose_told(doses, %(now)s) FROM doses WHERE doses.id = %(dose)s), households.zone
-      FROM households LEFT JOIN stored ON true LEFT JOIN reply ON true
-     WHERE households.id = entered_household()
+    SELECT jsonb_build_object(
+        'items', coalesce((SELECT jsonb_agg(item ORDER BY id DESC) FROM page), '[]'),
+        'next_cursor', CASE WHEN (SELECT count(*) FROM wanted) > %(limit)s THEN (SELECT id FROM page ORDER BY id LIMIT 1) END)::text
     """,
-    dose="uuid",
-    key="text",
-    request_hash="bytea",
-    at="timestamptz",
-    now="timestamptz",
-)
-
-REPORT_CONFLICT = Statement(
-    "report_conflict",
-    """
-    WITH stored AS MATERIALIZED (
-        SELECT body, same FROM kept_reply(%(key)s, %(request_hash)s)
-    ), event AS (
-        INSERT INTO dose_events (household_id, dose_id, kind, at, recorded_at, by_member, device_id, source, key, reason)
-        SELECT household_id, id, 'conflict', %(at)s, %(now)s, entered_member(), entered_device(), entered_source(), %(key)s, %(reason)s
-          FROM doses WHERE id = %(dose)s AND NOT EXISTS (SELECT FROM stored)
-        RETURNING dose_id, household_id
-    )
-    SELECT keep_reply(%(key)s, %(request_hash)s, jsonb_build_object('conflict', dose_id), %(now)s)::text,
-           pg_notify('dosette', household_id::text)
-      FROM event
-    """,
-    dose="uuid",
-    key="text",
-    request_hash="bytea",
-    reason="text",
-    at="timestamptz",
+    open="boolean",
+    before="uuid",
+    limit="integer",
     now="timestamptz",
 )
 
@@ -138,6 +149,7 @@ LIST = Statement(
                 OR (doses.due_at, doses.id) > ((SELECT after.due_at FROM doses AS after WHERE after.id = %(after)s), %(after)s))
            AND (%(member)s IS NULL OR doses.member_id = %(member)s)
            AND (%(medicine)s IS NULL OR doses.medicine_id = %(medicine)s)
+           AND (%(state)s IS NULL OR dose_state(doses.status, doses.due_at, doses.late_at, %(now)s) = %(state)s)
          ORDER BY doses.due_at, doses.id LIMIT %(limit)s + 1
     ), page AS (
         SELECT item, due_at, id FROM wanted ORDER BY due_at, id LIMIT %(limit)s
@@ -151,8 +163,16 @@ LIST = Statement(
     until="timestamptz",
     member="uuid",
     medicine="uuid",
+    state="text",
     after="uuid",
     limit="integer",
+    now="timestamptz",
+)
+
+GET = Statement(
+    "get_dose",
+    "SELECT dose_told(doses, %(now)s)::text FROM doses WHERE id = %(dose)s",
+    dose="uuid",
     now="timestamptz",
 )
 

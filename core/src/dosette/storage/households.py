@@ -5,18 +5,61 @@ from dosette.storage.connection import Statement
 ADD = Statement(
     "add_household",
     """
-    INSERT INTO households (id, name, zone, created_at) VALUES (entered_household(), %(name)s, %(zone)s, %(now)s)
+    INSERT INTO households (id, name, zone, offset_since, utc_offset, created_at)
+    VALUES (entered_household(), %(name)s, %(zone)s, %(offset_since)s, %(utc_offset)s, %(now)s)
     """,
     name="text",
     zone="text",
+    offset_since="timestamptz[]",
+    utc_offset="interval[]",
     now="timestamptz",
+)
+
+CHANGE = Statement(
+    "change_household",
+    """
+    WITH stored AS MATERIALIZED (
+        SELECT body, same FROM kept_reply(%(key)s, %(request_hash)s)
+    ), changed AS (
+        UPDATE households
+           SET name = coalesce(%(name)s, name), lead_days = coalesce(%(lead_days)s, lead_days),
+               closed_weekdays = coalesce(%(closed_weekdays)s, closed_weekdays), closed_on = coalesce(%(closed_on)s, closed_on)
+         WHERE id = entered_household() AND NOT EXISTS (SELECT FROM stored)
+        RETURNING *
+    ), reply AS (
+        SELECT keep_reply(%(key)s, %(request_hash)s, household_json(ROW (changed.*)::households), %(now)s) AS body,
+               pg_notify('dosette', id::text)
+          FROM changed
+    )
+    SELECT outcome(stored.same, reply.body, 'no-household'), coalesce(reply.body, stored.body)::text
+      FROM (SELECT) AS always LEFT JOIN stored ON true LEFT JOIN reply ON true
+    """,
+    name="text",
+    lead_days="integer",
+    closed_weekdays="smallint[]",
+    closed_on="date[]",
+    key="text",
+    request_hash="bytea",
+    now="timestamptz",
+)
+
+OFFSETS = Statement("household_offsets", "SELECT id::text, zone, offset_since, utc_offset FROM households ORDER BY id")
+
+SET_OFFSETS = Statement(
+    "set_offsets",
+    """
+    UPDATE households AS h SET offset_since = known.since, utc_offset = known.offset
+      FROM jsonb_to_recordset(%(households)s) AS known (id uuid, since timestamptz[], "offset" interval[])
+     WHERE h.id = known.id
+    RETURNING h.id
+    """,
+    households="jsonb",
 )
 
 GET = Statement(
     "get_household",
     """
-    SELECT jsonb_build_object('id', id, 'name', name, 'zone', zone, 'created_at', created_at)::text
-      FROM households WHERE id = entered_household()
+    SELECT household_json(h)::text FROM households AS h WHERE id = entered_household()
     """,
 )
 

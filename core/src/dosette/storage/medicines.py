@@ -1,61 +1,74 @@
-"""Medicines: what the household has, each with its count and days left."""
+"""Medicines: what the household has, each with its count and until when it lasts."""
 
 from dosette.storage.connection import Statement
-
-HOUSEHOLD_ZONE = Statement("household_zone", "SELECT zone FROM households WHERE id = entered_household()")
 
 LIST = Statement(
     "list_medicines",
     """
-    WITH wanted AS (
-        SELECT m.id, medicine_json(m, p, stock.on_hand, s.daily_use) AS item
-          FROM medicines AS m
+    WITH keyed AS (
+        SELECT m.id, s.on_hand, s.expired, s.expires_on, s.runs_out_on, s.days_left, s.order_by_on, s.low,
+               CASE %(sort)s WHEN 'name' THEN lower(m.name) WHEN 'runs_out' THEN coalesce(s.runs_out_on::text, '9999')
+                             ELSE '' END AS sort_key
+          FROM medicines AS m JOIN supply(%(now)s, NULL) AS s ON s.medicine_id = m.id
+         WHERE m.household_id = entered_household()
+    ), wanted AS (
+        SELECT k.sort_key, k.id,
+               medicine_json(m, p, k.on_hand, k.expired, k.expires_on, k.runs_out_on, k.days_left, k.order_by_on, k.low) AS item
+          FROM keyed AS k
+          JOIN medicines AS m ON m.id = k.id
           JOIN members AS p ON p.id = m.member_id
-          LEFT JOIN schedules AS s ON s.medicine_id = m.id
-          LEFT JOIN stock ON stock.medicine_id = m.id
-         WHERE m.household_id = entered_household() AND m.archived_at IS NULL
-           AND (%(after)s IS NULL OR m.id > %(after)s)
+         WHERE (m.archived_at IS NOT NULL) = %(archived)s
+           AND (%(after)s IS NULL OR (k.sort_key, k.id) > (SELECT a.sort_key, a.id FROM keyed AS a WHERE a.id = %(after)s))
            AND (%(member)s IS NULL OR m.member_id = %(member)s)
-         ORDER BY m.id LIMIT %(limit)s + 1
+           AND (%(form)s IS NULL OR m.form = %(form)s)
+           AND (%(low)s IS NULL OR k.low = %(low)s)
+           AND (%(search)s IS NULL OR position(lower(%(search)s) IN lower(m.name)) > 0 OR EXISTS (
+                SELECT FROM contents(m) AS c WHERE position(lower(%(search)s) IN c.ingredient) > 0))
+         ORDER BY k.sort_key, k.id LIMIT %(limit)s + 1
     ), page AS (
-        SELECT id, item FROM wanted ORDER BY id LIMIT %(limit)s
+        SELECT sort_key, id, item FROM wanted ORDER BY sort_key, id LIMIT %(limit)s
     )
     SELECT jsonb_build_object(
-        'items', coalesce((SELECT jsonb_agg(item ORDER BY id) FROM page), '[]'),
-        'next_cursor', CASE WHEN (SELECT count(*) FROM wanted) > %(limit)s THEN (SELECT id FROM page ORDER BY id DESC LIMIT 1) END)::text
+        'items', coalesce((SELECT jsonb_agg(item ORDER BY sort_key, id) FROM page), '[]'),
+        'next_cursor', CASE WHEN (SELECT count(*) FROM wanted) > %(limit)s
+                            THEN (SELECT id FROM page ORDER BY sort_key DESC, id DESC LIMIT 1) END)::text
     """,
+    sort="text",
+    archived="boolean",
     member="uuid",
+    form="text",
+    low="boolean",
+    search="text",
     after="uuid",
     limit="integer",
+    now="timestamptz",
 )
 
 LOW_STOCK = Statement(
     "list_low_stock",
     """
-    SELECT jsonb_build_object('items', coalesce(jsonb_agg(item ORDER BY days_left, name), '[]'), 'next_cursor', NULL)::text
-      FROM (
-        SELECT days_left, m.name, medicine_json(m, p, stock.on_hand, s.daily_use) AS item
-          FROM medicines AS m
-          JOIN members AS p ON p.id = m.member_id
-          JOIN schedules AS s ON s.medicine_id = m.id AND s.daily_use > 0
-          LEFT JOIN stock ON stock.medicine_id = m.id
-         CROSS JOIN LATERAL greatest(trunc(coalesce(stock.on_hand, 0) / s.daily_use), 0) AS days_left
-         WHERE m.household_id = entered_household() AND m.archived_at IS NULL AND days_left < m.low_days
-      ) AS low
+    SELECT jsonb_build_object('items', coalesce(jsonb_agg(
+               medicine_json(m, p, s.on_hand, s.expired, s.expires_on, s.runs_out_on, s.days_left, s.order_by_on, s.low)
+               ORDER BY s.order_by_on NULLS LAST, m.name, m.id), '[]'), 'next_cursor', NULL)::text
+      FROM supply(%(now)s, NULL) AS s
+      JOIN medicines AS m ON m.id = s.medicine_id
+      JOIN members AS p ON p.id = m.member_id
+     WHERE s.low AND m.archived_at IS NULL
     """,
+    now="timestamptz",
 )
 
 GET = Statement(
     "get_medicine",
     """
-    SELECT medicine_json(m, p, stock.on_hand, s.daily_use)::text
+    SELECT medicine_json(m, p, s.on_hand, s.expired, s.expires_on, s.runs_out_on, s.days_left, s.order_by_on, s.low)::text
       FROM medicines AS m
       JOIN members AS p ON p.id = m.member_id
-      LEFT JOIN schedules AS s ON s.medicine_id = m.id
-      LEFT JOIN stock ON stock.medicine_id = m.id
+      JOIN supply(%(now)s, %(medicine)s) AS s ON s.medicine_id = m.id
      WHERE m.id = %(medicine)s
     """,
     medicine="uuid",
+    now="timestamptz",
 )
 
 ADD = Statement(
@@ -67,14 +80,13 @@ ADD = Statement(
         INSERT INTO medicines (household_id, member_id, name, strength, form, unit, ingredients, note, low_days, created_at)
         SELECT p.household_id, p.id, %(name)s, %(strength)s, %(form)s, %(unit)s, %(ingredients)s, %(note)s, %(low_days)s, %(now)s
           FROM members AS p WHERE p.id = %(member)s AND NOT EXISTS (SELECT FROM stored)
-        RETURNING *
+        RETURNING id, household_id
     ), opening AS (
-        INSERT INTO stock_entries (household_id, medicine_id, kind, amount, at, by_member, source)
-        SELECT household_id, id, 'opening', %(on_hand)s, %(now)s, entered_member(), entered_source() FROM medicine WHERE %(on_hand)s <> 0
+        SELECT keep_line(id, 'opening', %(on_hand)s, NULL, NULL, %(now)s) FROM medicine WHERE %(on_hand)s <> 0
     ), reply AS (
-        SELECT keep_reply(%(key)s, %(request_hash)s, medicine_json(ROW (m.*)::medicines, p, %(on_hand)s, NULL), %(now)s) AS body,
+        SELECT keep_reply(%(key)s, %(request_hash)s, medicine_told(m.id, %(now)s), %(now)s) AS body,
                pg_notify('dosette', m.household_id::text)
-          FROM medicine AS m JOIN members AS p ON p.id = m.member_id
+          FROM medicine AS m, (SELECT count(*) FROM opening) AS first
     )
     SELECT outcome(stored.same, reply.body, 'no-member'), coalesce(reply.body, stored.body)::text
       FROM (SELECT) AS always LEFT JOIN stored ON true LEFT JOIN reply ON true
@@ -84,7 +96,7 @@ ADD = Statement(
     strength="text",
     form="text",
     unit="text",
-    ingredients="text[]",
+    ingredients="jsonb",
     note="text",
     low_days="integer",
     on_hand="numeric",
@@ -104,14 +116,10 @@ CHANGE = Statement(
                unit = coalesce(%(unit)s, unit), ingredients = coalesce(%(ingredients)s, ingredients),
                note = coalesce(%(note)s, note), low_days = coalesce(%(low_days)s, low_days)
          WHERE id = %(medicine)s AND archived_at IS NULL AND NOT EXISTS (SELECT FROM stored)
-        RETURNING *
+        RETURNING id, household_id
     ), reply AS (
-        SELECT keep_reply(%(key)s, %(request_hash)s, medicine_json(ROW (m.*)::medicines, p, stock.on_hand, s.daily_use), %(now)s) AS body,
-               pg_notify('dosette', m.household_id::text)
-          FROM medicine AS m
-          JOIN members AS p ON p.id = m.member_id
-          LEFT JOIN schedules AS s ON s.medicine_id = m.id
-          LEFT JOIN stock ON stock.medicine_id = m.id
+        SELECT keep_reply(%(key)s, %(request_hash)s, medicine_told(id, %(now)s), %(now)s) AS body, pg_notify('dosette', household_id::text)
+          FROM medicine
     )
     SELECT outcome(stored.same, reply.body, 'no-medicine'), coalesce(reply.body, stored.body)::text
       FROM (SELECT) AS always LEFT JOIN stored ON true LEFT JOIN reply ON true
@@ -121,7 +129,7 @@ CHANGE = Statement(
     strength="text",
     form="text",
     unit="text",
-    ingredients="text[]",
+    ingredients="jsonb",
     note="text",
     low_days="integer",
     key="text",

@@ -8,9 +8,11 @@ from random import Random
 from typing import Any
 
 from dosette.actions import doses, households, medicines, schedules, stock
-from dosette.actions.medicines import WantedMedicine
+from dosette.actions.doses import Taking
+from dosette.actions.medicines import Ingredient, WantedMedicine
 from dosette.actions.replies import Request
 from dosette.actions.schedules import WantedSchedule
+from dosette.actions.stock import Line
 from dosette.domain.schedules import WEEKDAYS, Step
 from dosette.storage import doses as dose_sql
 from dosette.storage.access import at_console
@@ -143,11 +145,17 @@ def _person(database: Database, home: Entry, name: str, role: str, began: dateti
 
 def _put_in_cupboard(database: Database, home: Entry, member_id: str, medicine: _Medicine, began: datetime) -> None:
     wanted = WantedMedicine(
-        member_id, medicine.name, medicine.strength, medicine.form, medicine.unit, (medicine.ingredient,), medicine.note
+        member_id,
+        medicine.name,
+        medicine.strength,
+        medicine.form,
+        medicine.unit,
+        (Ingredient(medicine.ingredient),),
+        medicine.note,
     )
     added = medicines.add(database, home, wanted, Decimal(medicine.on_hand), _ANONYMOUS, began)
     steps = tuple(Step(time.fromisoformat(at), Decimal(amount), _weekdays(days)) for at, amount, days in medicine.steps)
-    schedule = WantedSchedule(steps, critical=medicine.critical)
+    schedule = WantedSchedule(steps, rule={"critical": medicine.critical})
     schedules.change(database, home, home, json.loads(added.body)["id"], schedule, _ANONYMOUS, began)
 
 
@@ -169,7 +177,7 @@ def _due(database: Database, home: Entry, since: datetime, until: datetime) -> l
 
 
 def _doses(database: Database, home: Entry, since: datetime, until: datetime) -> list[dict[str, Any]]:
-    everyone: dict[str, object] = {"member": None, "medicine": None, "after": None}
+    everyone: dict[str, object] = {"member": None, "medicine": None, "state": None, "after": None}
     row = database.one(dose_sql.LIST, home, since=since, until=until, **everyone, limit=200, now=until)
     items: list[dict[str, Any]] = json.loads(row[0])["items"]
     return items
@@ -184,15 +192,15 @@ def _happen(database: Database, home: Entry, dose: dict[str, Any], chance: Rando
     if fate > 0.94:
         doses.skip(database, home, dose["id"], "felt unwell", _ANONYMOUS, at, at)
         return
-    doses.take(database, home, dose["id"], _ANONYMOUS, at, at)
+    doses.take(database, home, Taking(at, dose["id"]), _ANONYMOUS, at)
     if fate < 0.01:
         doses.undo(database, home, dose["id"], _ANONYMOUS, at + timedelta(seconds=40), at + timedelta(seconds=40))
-        doses.take(database, home, dose["id"], _ANONYMOUS, at, at + timedelta(seconds=90))
+        doses.take(database, home, Taking(at, dose["id"]), _ANONYMOUS, at + timedelta(seconds=90))
 
 
 def _buy_a_box(database: Database, home: Entry, at: datetime) -> None:
     medicine_id = _doses(database, home, at - _DAY, at)[0]["medicine"]["id"]
-    stock.refill(database, home, medicine_id, Decimal(28), "bought at the pharmacy", _ANONYMOUS, at)
+    stock.refill(database, home, medicine_id, Line(Decimal(28), "bought at the pharmacy"), _ANONYMOUS, at)
 
 
 def _weekdays(days: str) -> frozenset[int]:

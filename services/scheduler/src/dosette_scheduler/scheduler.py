@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from threading import Event, Thread
 
 from dosette import process
-from dosette.actions import doses, reminders, replies, schedules
+from dosette.actions import doses, households, reminders, replies, schedules
 from dosette.actions.devices import ServerKeys
 from dosette.bus import Bus, BusDown, connect
 from dosette.clock import Clock, longest_wait_s
@@ -52,6 +52,7 @@ class Scheduler:
     clock: Clock
     progress: float = field(default_factory=time.monotonic)
     tidied_at: datetime | None = None
+    zones_known: bool = False
 
     def run(self, stopping: Event) -> None:
         wait_s = 0.0
@@ -72,11 +73,19 @@ class Scheduler:
     def _round(self, changed: set[str]) -> float:
         """One round; how many seconds until the next has something to do."""
         now = self.clock()
+        self._know_zones()
         more = self._keep_plan(now)
         self._bell(now, changed)
         wait_s = self._until_next(now)
         _heartbeat.set(now.timestamp())
         return 0.0 if more else wait_s
+
+    def _know_zones(self) -> None:
+        """Once: this program may have come with newer zone rules than the households were founded with."""
+        if not self.zones_known:
+            changed = households.refresh_offsets(self.database)
+            log.info("zones known", extra={"households_changed": changed})
+            self.zones_known = True
 
     def _keep_plan(self, now: datetime) -> bool:
         missed, planned = doses.close_missed(self.database, now), schedules.extend_plans(self.database, now)
