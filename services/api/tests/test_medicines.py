@@ -4,7 +4,7 @@ from typing import Any
 
 
 def test_a_medicine_that_was_added_can_be_read(api: Any):
-    added = api.add_medicine(ingredients=["metformin"], note="with food")
+    added = api.add_medicine(ingredients=[{"name": "metformin", "amount": "500", "unit": "mg"}], note="with food")
 
     assert api.get(f"/medicines/{added['id']}").get_json() == added
     assert (added["name"], added["on_hand"], added["member"]["name"]) == ("Metformin", "30", "Bruno")
@@ -74,7 +74,9 @@ def test_a_schedule_is_told_as_it_is_stored(api: Any):
     )
 
     assert told.get_json() == api.get(f"/medicines/{medicine_id}/schedule").get_json()
-    assert told.get_json()["steps"] == [{"time": "08:00:00", "amount": "0.5", "weekdays": ["mon", "fri"]}]
+    assert told.get_json()["steps"] == [
+        {"time": "08:00:00", "amount": "0.5", "weekdays": ["mon", "fri"], "starts_on": None, "ends_on": None}
+    ]
     assert (told.get_json()["zone"], told.get_json()["starts_on"]) == ("UTC", "2026-03-04")
 
 

@@ -5,7 +5,19 @@ import time
 from flask import Flask, Response, g, request
 
 from dosette.metrics import counter, histogram
-from dosette_api import devices, doses, errors, history, household, medicines, members, operations, schedules, stock
+from dosette_api import (
+    devices,
+    doses,
+    errors,
+    history,
+    household,
+    medicines,
+    members,
+    operations,
+    schedules,
+    stock,
+    transfer,
+)
 from dosette_api.describe import publish
 from dosette_api.household import Household
 
@@ -22,6 +34,7 @@ def create_app(outside: Household) -> Flask:
     app.extensions[household.NAME] = outside
     app.before_request(_start_watch)
     app.after_request(_stop_watch)
+    transfer.register(app)
     errors.register(app)
     for noun in (medicines, schedules, stock, doses, history, members, devices):
         app.register_blueprint(noun.views, url_prefix="/api/v1")

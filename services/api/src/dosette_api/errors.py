@@ -27,6 +27,7 @@ _STATUS: dict[type[DosetteError], HTTPStatus] = {
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Refused: HTTPStatus.CONFLICT,
+    errors.OverLimit: HTTPStatus.CONFLICT,
     errors.Changed: HTTPStatus.CONFLICT,
     errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -1,16 +1,32 @@
-"""The household and its members."""
+"""The household, its clock and its pharmacy; and its members."""
 
 from flask import Blueprint, Response
+from msgspec import UNSET, structs
 
 from dosette.actions import households as act
+from dosette.actions import schedules
+from dosette.domain.errors import Invalid
 from dosette.domain.members import MEMBERS
+from dosette.domain.schedules import WEEKDAYS
+from dosette.domain.trips import SHIFT, Trip
 from dosette.faults import fp
 from dosette.storage import households as sql
 from dosette_api.describe import described
 from dosette_api.household import household
 from dosette_api.reading import body, maybe_action, reader, writer
 from dosette_api.replying import done, page
-from dosette_api.shapes import HouseholdTold, Member, Members, NewMember
+from dosette_api.schedules import check_zone
+from dosette_api.shapes import (
+    HouseholdChange,
+    HouseholdMove,
+    HouseholdMoved,
+    HouseholdTold,
+    Member,
+    Members,
+    NewMember,
+    NewTrip,
+    TripEffect,
+)
 
 views = Blueprint("members", __name__)
 
@@ -18,8 +34,47 @@ views = Blueprint("members", __name__)
 @views.get("/household")
 @described(HouseholdTold)
 def get_household() -> Response:
-    """Its name and its time zone."""
+    """Its name, its time zone, its pharmacy."""
     return page(household().database.one(sql.GET, reader())[0])
+
+
+@views.patch("/household")
+@described(HouseholdTold, json=HouseholdChange)
+def change_household() -> Response:
+    """Changes what is given: its name; when its pharmacy is closed, and how long an order takes."""
+    entry, given, request = writer(MEMBERS), body(HouseholdChange), maybe_action()
+    fields = {name: value for name, value in structs.asdict(given).items() if value is not UNSET}
+    if "closed_weekdays" in fields:
+        fields["closed_weekdays"] = sorted({WEEKDAYS.index(day) for day in fields["closed_weekdays"]})
+    if "closed_on" in fields:
+        fields["closed_on"] = sorted(set(fields["closed_on"]))
+    fp("A1")
+    return done(act.change(household().database, entry, fields, request, household().now()))
+
+
+@views.put("/household/zone")
+@described(HouseholdMoved, json=HouseholdMove, refusals=(409,))
+def move_household() -> Response:
+    """The household lives by another zone's clock; its doses keep the old one's times, or shift to the new one's."""
+    reading, writing, given, request = reader(MEMBERS), writer(MEMBERS), body(HouseholdMove), maybe_action()
+    check_zone(given.zone)
+    shift, now = given.doses == SHIFT, household().now()
+    fp("A1")
+    return done(schedules.move_household(household().database, reading, writing, given.zone, shift, request, now))
+
+
+@views.post("/household/zone/preview")
+@described(TripEffect, json=NewTrip)
+def preview_trip() -> Response:
+    """What a trip or a move does: which doses move, by the clock at home and there, and how close they would fall."""
+    entry, given, now = reader(), body(NewTrip), household().now()
+    check_zone(given.zone)
+    trip = Trip(given.zone, given.since or now, given.doses, given.until)
+    if trip.until and trip.until <= trip.since:
+        raise Invalid(
+            f"until: {trip.until.isoformat()} is not after since, {trip.since.isoformat()}", {"field": "until"}
+        )
+    return page(schedules.preview_trip(household().database, entry, trip, now))
 
 
 @views.get("/members")
@@ -35,4 +90,4 @@ def add_member() -> Response:
     """Adds a person; names are unique, for a panel can't tell two Anas apart."""
     entry, new, request = writer(MEMBERS), body(NewMember), maybe_action()
     fp("A1")
-    return done(act.add_member(household().database, entry, new.name, new.role, request, household().now()), status=201)
+    return done(act.add_member(household().database, entry, new.name, new.role, request, household().now()), 201)

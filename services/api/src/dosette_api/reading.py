@@ -56,7 +56,7 @@ def query(shape: type[T]) -> T:
     if repeated:
         raise Invalid(f"{repeated[0]}: given more than once", {"field": repeated[0]})
     try:
-        return msgspec.convert({name: _number(name, value) for name, value in given.items()}, shape, strict=True)
+        return msgspec.convert({name: _typed(name, value) for name, value in given.items()}, shape, strict=True)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
 
@@ -85,7 +85,9 @@ def _bearer() -> str:
     return token
 
 
-def _number(name: str, value: str) -> object:
+def _typed(name: str, value: str) -> object:
+    if name in ("low", "archived", "open") and value in ("true", "false"):
+        return value == "true"
     return int(value) if name == "limit" and re.fullmatch(r"-?[0-9]{1,9}", value) else value
 
 

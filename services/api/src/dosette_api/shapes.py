@@ -1,12 +1,12 @@
 """The shapes of what comes in, checked strictly, and of what goes out, for the OpenAPI description only: bodies come from SQL."""
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from dosette.domain.medicines import DECIMALS, FORMS
+from dosette.domain.medicines import DECIMALS, FORMS, MEASURES
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 
@@ -44,7 +44,9 @@ LocalTime = Annotated[
 ]
 Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset")]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Weekdays = Annotated[tuple[Weekday, ...], Meta(min_length=1, max_length=7)]
 Form = Literal[FORMS]  # type: ignore[valid-type]
+Measure = Literal[MEASURES]  # type: ignore[valid-type]
 Limit = Annotated[int, Meta(ge=1, le=200, description="Most items of one page")]
 
 
@@ -54,19 +56,31 @@ class In(Struct, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
+            if isinstance(value, date):
+                _check_year(name, value)
             if isinstance(value, datetime):
-                setattr(self, name, _utc(name, value))
+                setattr(self, name, value.astimezone(UTC))
 
 
-def _utc(name: str, at: datetime) -> datetime:
-    if not FIRST_YEAR < at.year < LAST_YEAR:
-        raise ValueError(f"Expected a time between {FIRST_YEAR} and {LAST_YEAR} in field `{name}`")
-    return at.astimezone(UTC)
+def _check_year(name: str, day: date) -> None:
+    if not FIRST_YEAR < day.year < LAST_YEAR:
+        raise ValueError(f"Expected a year between {FIRST_YEAR} and {LAST_YEAR} in field `{name}`")
 
 
 class NewMember(In):
     name: Line
     role: Literal["admin", "caregiver", "self", "viewer"] = "self"
+
+
+class NewIngredient(In):
+    """An active ingredient, and how much of it is in one unit of the medicine: limits count it over all products."""
+
+    name: Line
+    amount: Amount | None = None
+    unit: Measure | None = None
+
+
+Ingredients = Annotated[tuple[NewIngredient, ...], Meta(max_length=20)]
 
 
 class NewMedicine(In):
@@ -75,7 +89,7 @@ class NewMedicine(In):
     strength: Line
     form: Form = "tablet"
     unit: Line = "tablet"
-    ingredients: Annotated[tuple[Line, ...], Meta(max_length=20)] = ()
+    ingredients: Ingredients = ()
     note: Note = ""
     low_days: Annotated[int, Meta(ge=0, le=365)] = 7
     on_hand: Count = "0"
@@ -88,7 +102,7 @@ class WholeMedicine(In):
     strength: Line
     form: Form = "tablet"
     unit: Line = "tablet"
-    ingredients: Annotated[tuple[Line, ...], Meta(max_length=20)] = ()
+    ingredients: Ingredients = ()
     note: Note = ""
     low_days: Annotated[int, Meta(ge=0, le=365)] = 7
 
@@ -100,48 +114,156 @@ class MedicineChange(In):
     strength: Line | UnsetType = UNSET
     form: Form | UnsetType = UNSET
     unit: Line | UnsetType = UNSET
-    ingredients: Annotated[tuple[Line, ...], Meta(max_length=20)] | UnsetType = UNSET
+    ingredients: Ingredients | UnsetType = UNSET
     note: Note | UnsetType = UNSET
     low_days: Annotated[int, Meta(ge=0, le=365)] | UnsetType = UNSET
 
 
 class NewStep(In):
-    """So much at this local time, on these weekdays (all, when left out)."""
+    """So much, at this local time (of a fixed schedule only), on these weekdays (all, when left out), from `starts_on` to
+    `ends_on`: a taper or a titration is a list of dated steps."""
 
-    time: LocalTime
+    time: LocalTime | None = None
     amount: Amount = "1"
-    weekdays: Annotated[tuple[Weekday, ...], Meta(min_length=1, max_length=7)] | None = None
+    weekdays: Weekdays | None = None
+    starts_on: date | None = None
+    ends_on: date | None = None
+
+
+class NewPause(In):
+    """Nothing is due from `starts_on` to `ends_on`, both included; without an end until the schedule is changed."""
+
+    starts_on: date
+    ends_on: date | None = None
 
 
 class NewSchedule(In):
+    """fixed: at the steps' times, on all days or on those that `every_days`, `every_weeks` or `month_days` and the cycle of
+    `days_on` and `days_off` leave. elapsed: every `every_minutes`, counted from the last dose taken or from `anchor_at`.
+    as_needed: one step with the amount; not before `min_gap_minutes` after the last, at most `most_per_24_h` in 24 hours."""
+
     steps: Annotated[tuple[NewStep, ...], Meta(min_length=1, max_length=48)]
+    kind: Literal["fixed", "elapsed", "as_needed"] = "fixed"
     zone: Annotated[str, Meta(max_length=64, description="IANA zone; the household's when left out")] | None = None
     starts_on: date | None = None
     ends_on: date | None = None
     critical: bool = False
     window_minutes: Annotated[int, Meta(ge=1, le=720)] | None = None
+    every_days: Annotated[int, Meta(ge=1, le=366)] | None = None
+    every_weeks: Annotated[int, Meta(ge=1, le=52)] | None = None
+    month_days: Annotated[tuple[Annotated[int, Meta(ge=1, le=31)], ...], Meta(max_length=31)] = ()
+    days_on: Annotated[int, Meta(ge=1, le=366)] | None = None
+    days_off: Annotated[int, Meta(ge=1, le=366)] | None = None
+    every_minutes: Annotated[int, Meta(ge=30, le=527040)] | None = None
+    counted_from: Literal["last_taken", "anchor"] | None = None
+    anchor_at: Instant | None = None
+    min_gap_minutes: Annotated[int, Meta(ge=1, le=44640)] | None = None
+    most_per_24_h: Amount | None = None
+    pauses: Annotated[tuple[NewPause, ...], Meta(max_length=50)] = ()
+
+
+class NewTrip(In):
+    """From `since` (now, when left out) the wall clock shows `zone`, until `until` or for good; the doses keep home time or
+    shift to the clock there."""
+
+    zone: Annotated[str, Meta(max_length=64, description="IANA zone")]
+    since: Instant | None = None
+    until: Instant | None = None
+    doses: Literal["keep", "shift"] = "shift"
+
+
+class HouseholdChange(In):
+    """PATCH: what is left out stays. With a new `zone`, schedules keep their own or `shift` to it. The rest tells when to
+    order: days from ordering to fetching, and when the pharmacy is closed."""
+
+    name: Line | UnsetType = UNSET
+    lead_days: Annotated[int, Meta(ge=0, le=90)] | UnsetType = UNSET
+    closed_weekdays: Annotated[tuple[Weekday, ...], Meta(max_length=6)] | UnsetType = UNSET
+    closed_on: Annotated[tuple[date, ...], Meta(max_length=400)] | UnsetType = UNSET
+
+
+class HouseholdMove(In):
+    zone: Annotated[str, Meta(max_length=64, description="IANA zone")]
+    doses: Literal["keep", "shift"] = "keep"
 
 
 class Taking(In):
+    """`extra`: on purpose, beside what is planned or was taken. `override_reason`: why a safe limit does not hold this time."""
+
     at: Annotated[Instant, Meta(description="When it was taken; now, when left out")] | None = None
+    amount: Amount | None = None
+    extra: bool = False
+    override_reason: Line | None = None
+
+
+class BatchItem(In):
+    """A dose by its id, or the one that is open of a medicine."""
+
+    dose_id: UUID | None = None
+    medicine_id: UUID | None = None
+    amount: Amount | None = None
+
+
+class BatchTaking(In):
+    items: Annotated[tuple[BatchItem, ...], Meta(min_length=1, max_length=100)]
+    at: Annotated[Instant, Meta(description="When they were taken; now, when left out")] | None = None
+    override_reason: Line | None = None
 
 
 class Skipping(In):
     reason: Note | None = None
 
 
+class Snoozing(In):
+    minutes: Annotated[int, Meta(ge=1, le=720)] = 10
+
+
+class Correcting(In):
+    at: Annotated[Instant, Meta(description="When it was really taken")]
+    reason: Note | None = None
+    override_reason: Line | None = None
+
+
+class Verdict(In):
+    """taken: it was really taken, besides; not_taken: it told of the same taking, or of none."""
+
+    verdict: Literal["taken", "not_taken"]
+    reason: Note | None = None
+
+
 class Refill(In):
+    """`batch` or `expires_on` (the last day of use) make a package of it; `package_id` adds to one that is there."""
+
     amount: Amount
     reason: Note | None = None
+    package_id: UUID | None = None
+    batch: Line | None = None
+    expires_on: date | None = None
 
 
 class Recount(In):
+    """Of one package, or of all that is there."""
+
     counted: Count
     reason: Note | None = None
+    package_id: UUID | None = None
+
+
+class Loss(In):
+    amount: Amount
+    reason: Note | None = None
+    package_id: UUID | None = None
 
 
 class MedicineQuery(In):
+    """`search` finds a part of the name or of an ingredient's; `low`: only those that run low, or only the others."""
+
     member: UUID | None = None
+    form: Form | None = None
+    low: bool | None = None
+    search: Line | None = None
+    archived: bool = False
+    sort: Literal["added", "name", "runs_out"] = "added"
     cursor: UUID | None = None
     limit: Limit = 50
 
@@ -151,6 +273,7 @@ class DoseQuery(In):
     until: Instant | None = None
     member: UUID | None = None
     medicine: UUID | None = None
+    state: Literal["planned", "due", "late", "taken", "skipped", "missed"] | None = None
     cursor: UUID | None = None
     limit: Limit = 50
 
@@ -160,13 +283,30 @@ class StockQuery(In):
     limit: Limit = 50
 
 
+class ConflictQuery(In):
+    open: bool = True
+    cursor: UUID | None = None
+    limit: Limit = 50
+
+
 class HistoryQuery(In):
     since: Instant | None = None
     until: Instant | None = None
     member: UUID | None = None
     medicine: UUID | None = None
+    kind: Literal["taken", "skipped", "snoozed", "missed", "undone", "corrected", "conflict"] | None = None
     cursor: Annotated[str, Meta(pattern="^[0-9]{1,18}" + _END)] | None = None
     limit: Limit = 50
+
+
+class AdherenceQuery(In):
+    """Local days from `since_on` to `until_on`, both included: the last four weeks, when left out."""
+
+    since_on: date | None = None
+    until_on: date | None = None
+    member: UUID | None = None
+    medicine: UUID | None = None
+    by: Literal["member", "medicine", "week", "day"] = "medicine"
 
 
 class IdempotencyKey(Struct):
@@ -199,37 +339,140 @@ class Member(Struct):
     created_at: datetime
 
 
+class Ingredient(Struct):
+    name: str
+    amount: str | None
+    unit: str | None
+
+
 class Medicine(Struct):
+    """`on_hand` counts all packages, `expired` of it those past their day (`expires_on` is the next of the others);
+    `runs_out_on` is the first local day whose doses the rest does not cover; null: it lasts, or nobody knows the need."""
+
     id: UUID
     member: Named
     name: str
     strength: str
     form: str
     unit: str
-    ingredients: list[str]
+    ingredients: list[Ingredient]
     note: str
     low_days: int
     on_hand: str
+    expired: str
+    expires_on: date | None
+    runs_out_on: date | None
     days_left: int | None
+    order_by_on: date | None
+    running_low: bool
     created_at: datetime
     archived_at: datetime | None
 
 
 class Step(Struct):
-    time: str
+    time: str | None
     amount: str
     weekdays: list[Weekday]
+    starts_on: date | None = None
+    ends_on: date | None = None
+
+
+class Pause(Struct):
+    starts_on: date
+    ends_on: date | None
 
 
 class Schedule(Struct):
     version: int
+    kind: Literal["fixed", "elapsed", "as_needed"]
     zone: str
     starts_on: date
     ends_on: date | None
     critical: bool
     window_minutes: int | None
     steps: list[Step]
+    every_days: int | None
+    every_weeks: int | None
+    month_days: list[int]
+    days_on: int | None
+    days_off: int | None
+    every_minutes: int | None
+    counted_from: str | None
+    anchor_at: datetime | None
+    min_gap_minutes: int | None
+    most_per_24_h: str | None
+    pauses: list[Pause]
     created_at: datetime
+
+
+class PlannedSlot(Struct):
+    slot_on: date
+    local_time: str
+    due_at: datetime
+    amount: str
+
+
+class MovedSlot(Struct):
+    was: PlannedSlot
+    becomes: PlannedSlot
+
+
+class Supply(Struct):
+    days_left: int | None
+    runs_out_on: date | None
+
+
+class SupplyChange(Struct):
+    was: Supply
+    becomes: Supply
+
+
+class ScheduleDifference(Struct):
+    """What a change would do to the doses until `until`, and to the days that the stock lasts. Nothing was stored."""
+
+    until: datetime
+    appear: list[PlannedSlot]
+    move: list[MovedSlot]
+    vanish: list[PlannedSlot]
+    stay: int
+    supply: SupplyChange
+
+
+class WallTime(Struct):
+    due_at: datetime
+    local_time: str
+
+
+class WallMove(Struct):
+    was: WallTime
+    becomes: WallTime
+
+
+class TripMedicine(Struct):
+    """`vanish`: the clock there has passed their time when the zone changes. `too_close`: two doses would be nearer than half
+    of the usual shortest time between them."""
+
+    medicine: Named
+    moves: list[WallMove]
+    vanish: list[PlannedSlot]
+    shortest_gap_minutes: int | None
+    too_close: bool
+
+
+class TripEffect(Struct):
+    zone: str
+    since: datetime
+    until: datetime | None
+    doses: str
+    medicines: list[TripMedicine]
+
+
+class HouseholdMoved(Struct):
+    """`changed`: how many schedules got a new version."""
+
+    id: UUID
+    zone: str
+    changed: int
 
 
 class DoseMedicine(Struct):
@@ -245,6 +488,7 @@ class Dose(Struct):
     """`status` is stored; `state` is what it is now: planned, due, late, or the status."""
 
     id: UUID
+    kind: Literal["planned", "elapsed", "as_needed", "extra"]
     medicine: DoseMedicine
     member: Named
     amount: str
@@ -253,6 +497,7 @@ class Dose(Struct):
     due_at: datetime
     late_at: datetime
     closes_at: datetime
+    snoozed_until: datetime | None
     status: Literal["pending", "taken", "skipped", "missed", "cancelled"]
     state: Literal["planned", "due", "late", "taken", "skipped", "missed", "cancelled"]
     resolved_at: datetime | None
@@ -260,10 +505,54 @@ class Dose(Struct):
     resolved_on: Named | None
 
 
+class BatchResult(Struct):
+    """`outcome`: done, or why not: refused, over-limit, not-in-force, no-dose, no-medicine, no-amount."""
+
+    dose_id: UUID | None
+    medicine_id: UUID | None
+    outcome: str
+    dose: Dose | None
+    limit: dict[str, Any] | None
+
+
+class BatchResults(Struct):
+    results: list[BatchResult]
+
+
+class Conflict(Struct):
+    """A report that can't be true beside what was known: it counts for the limits until a person resolves it."""
+
+    id: UUID
+    report: Literal["take", "skip"]
+    at: datetime
+    recorded_at: datetime
+    by: Named | None
+    on: Named | None
+    reason: str
+    status: Literal["open", "taken", "not_taken"]
+    resolved_at: datetime | None
+    resolved_by: Named | None
+    dose: Dose
+
+
+class Conflicts(Struct):
+    items: list[Conflict]
+    next_cursor: UUID | None
+
+
+class Package(Struct):
+    id: UUID
+    batch: str | None
+    expires_on: date | None
+    amount_left: str
+    created_at: datetime
+
+
 class StockEntry(Struct):
     id: UUID
     kind: Literal["opening", "refill", "taken", "loss", "recount", "undone"]
     amount: str
+    package_id: UUID | None
     dose_id: UUID | None
     at: datetime
     by: Named | None
@@ -273,8 +562,11 @@ class StockEntry(Struct):
 
 
 class StockAdded(Struct):
+    """`amount` is the sum of the lines that were added, one for each package that was touched; `id` is the first one's."""
+
     id: UUID
     medicine_id: UUID
+    package_id: UUID | None
     kind: str
     amount: str
     at: datetime
@@ -292,6 +584,7 @@ class Event(Struct):
     by: Named | None
     on: Named | None
     reason: str | None
+    detail: dict[str, Any] | None
     dose: "EventDose"
     medicine: "EventMedicine"
     member: Named
@@ -323,6 +616,9 @@ class HouseholdTold(Struct):
     id: UUID
     name: str
     zone: str
+    lead_days: int
+    closed_weekdays: list[Weekday]
+    closed_on: list[date]
     created_at: datetime
 
 
@@ -340,8 +636,41 @@ class Stock(Struct):
     medicine_id: UUID
     unit: str
     on_hand: str
+    expired: str
+    runs_out_on: date | None
+    days_left: int | None
+    order_by_on: date | None
+    packages: list[Package]
     items: list[StockEntry]
     next_cursor: UUID | None
+
+
+class Versions(Struct):
+    items: list[Schedule]
+    next_cursor: None
+
+
+class AdherenceGroup(Struct):
+    """`due` doses had their window; `rate` of them were taken, on time or late. Doses as needed and extra ones stand beside."""
+
+    member: Named | None
+    medicine: Named | None
+    since_on: date | None
+    due: int
+    on_time: int
+    late: int
+    skipped: int
+    missed: int
+    as_needed: int
+    extra: int
+    rate: str | None
+
+
+class Adherence(Struct):
+    since_on: date
+    until_on: date
+    by: str
+    items: list[AdherenceGroup]
 
 
 class History(Struct):
