@@ -77,7 +77,7 @@ def _over(limit: Told, zone: str) -> str:
         told = "reported" if limit["reported"] else "taken"
         return (
             f"too soon: {limit['taken']} was {told} at {_clock(limit['taken_at'], zone)}{who}, "
-            f"and {limit['product']} needs a gap; {when}{override}"
+            f"and {limit['product']} needs {_hours(limit['gap_minutes'])} between two; {when}{override}"
         )
     what = (
         f"{limit['measure']} of {limit['ingredient']}"
@@ -88,6 +88,11 @@ def _over(limit: Told, zone: str) -> str:
         f"too much: {limit['taken']} of at most {limit['most']} {what} in 24 hours were taken, "
         f"and this is {limit['wanted']} more; {when}{override}"
     )
+
+
+def _hours(minutes: object) -> str:
+    hours, rest = divmod(int(str(minutes)), 60)
+    return " ".join(filter(None, (f"{hours} h" if hours else "", f"{rest} min" if rest else "")))
 
 
 def _which(dose: Told, zone: str) -> str:

@@ -162,10 +162,24 @@ def connect(url: str, application: str) -> Connection:
         url,
         connect_timeout=CONNECT_TIMEOUT_S,
         application_name=application,
-        options=f"-c timezone=UTC -c search_path=dosette -c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS}",
+        options=_OPTIONS,
     )
     connection.autocommit = True
     return connection
+
+
+_OPTIONS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "timezone": "UTC",
+        "search_path": "dosette",
+        "statement_timeout": STATEMENT_TIMEOUT_MS,
+        "lock_timeout": LOCK_TIMEOUT_MS,
+        "plan_cache_mode": "force_generic_plan",  # planned once, not with each new time of day
+        "jit": "off",
+        "max_parallel_workers_per_gather": 0,
+    }.items()
+)
 
 
 @contextmanager

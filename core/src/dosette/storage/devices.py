@@ -18,8 +18,8 @@ PAIR = Statement(
 LIST = Statement(
     "list_devices",
     """
-    SELECT jsonb_build_object(
-               'items', coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name, 'paired_at', paired_at, 'revoked_at', revoked_at,
+    SELECT json_build_object(
+               'items', coalesce(json_agg(json_build_object('id', id, 'name', name, 'paired_at', paired_at, 'revoked_at', revoked_at,
                                                               'last_press_at', last_press_at) ORDER BY id), '[]'),
                'next_cursor', NULL)::text
       FROM devices WHERE household_id = entered_household()

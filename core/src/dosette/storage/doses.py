@@ -123,8 +123,8 @@ CONFLICTS = Statement(
     ), page AS (
         SELECT id, item FROM wanted ORDER BY id DESC LIMIT %(limit)s
     )
-    SELECT jsonb_build_object(
-        'items', coalesce((SELECT jsonb_agg(item ORDER BY id DESC) FROM page), '[]'),
+    SELECT json_build_object(
+        'items', coalesce((SELECT json_agg(item ORDER BY id DESC) FROM page), '[]'),
         'next_cursor', CASE WHEN (SELECT count(*) FROM wanted) > %(limit)s THEN (SELECT id FROM page ORDER BY id LIMIT 1) END)::text
     """,
     open="boolean",
@@ -137,12 +137,8 @@ LIST = Statement(
     "list_doses",
     """
     WITH wanted AS (
-        SELECT dose_json(doses, m, p, b, d, %(now)s) AS item, doses.due_at, doses.id
+        SELECT doses.*
           FROM doses
-          JOIN medicines AS m ON m.id = doses.medicine_id
-          JOIN members AS p ON p.id = doses.member_id
-          LEFT JOIN members AS b ON b.id = doses.resolved_by
-          LEFT JOIN devices AS d ON d.id = doses.resolved_on
          WHERE doses.household_id = entered_household() AND doses.status <> 'cancelled'
            AND doses.due_at >= %(since)s AND doses.due_at < %(until)s
            AND (%(after)s IS NULL
@@ -152,12 +148,18 @@ LIST = Statement(
            AND (%(state)s IS NULL OR dose_state(doses.status, doses.due_at, doses.late_at, %(now)s) = %(state)s)
          ORDER BY doses.due_at, doses.id LIMIT %(limit)s + 1
     ), page AS (
-        SELECT item, due_at, id FROM wanted ORDER BY due_at, id LIMIT %(limit)s
+        SELECT ROW (wanted.*)::doses AS dose FROM wanted ORDER BY due_at, id LIMIT %(limit)s
     )
-    SELECT jsonb_build_object(
-        'items', coalesce((SELECT jsonb_agg(item ORDER BY due_at, id) FROM page), '[]'),
+    SELECT json_build_object(
+        'items', coalesce((
+            SELECT json_agg(dose_json(page.dose, m, p, b, d, %(now)s) ORDER BY (page.dose).due_at, (page.dose).id)
+              FROM page
+              JOIN medicines AS m ON m.id = (page.dose).medicine_id
+              JOIN members AS p ON p.id = (page.dose).member_id
+              LEFT JOIN members AS b ON b.id = (page.dose).resolved_by
+              LEFT JOIN devices AS d ON d.id = (page.dose).resolved_on), '[]'),
         'next_cursor', CASE WHEN (SELECT count(*) FROM wanted) > %(limit)s
-                            THEN (SELECT id FROM page ORDER BY due_at DESC, id DESC LIMIT 1) END)::text
+                            THEN (SELECT (dose).id FROM page ORDER BY (dose).due_at DESC, (dose).id DESC LIMIT 1) END)::text
     """,
     since="timestamptz",
     until="timestamptz",
@@ -179,14 +181,14 @@ GET = Statement(
 PENDING = Statement(
     "list_pending",
     """
-    SELECT jsonb_build_object(
-               'items', coalesce(jsonb_agg(dose_json(doses, m, p, NULL, NULL, %(now)s) ORDER BY doses.due_at, doses.id), '[]'),
+    SELECT json_build_object(
+               'items', coalesce(json_agg(dose_json(doses, m, p, NULL, NULL, %(now)s) ORDER BY doses.due_at, doses.id), '[]'),
                'next_cursor', NULL)::text
       FROM doses
       JOIN medicines AS m ON m.id = doses.medicine_id
       JOIN members AS p ON p.id = doses.member_id
      WHERE doses.household_id = entered_household() AND doses.status = 'pending'
-       AND doses.due_at <= %(now)s AND doses.closes_at >= %(now)s
+       AND doses.due_at > %(now)s - interval '13 hours' AND doses.due_at <= %(now)s AND doses.closes_at >= %(now)s
     """,
     now="timestamptz",
 )

@@ -6,20 +6,11 @@ LIST = Statement(
     "list_history",
     """
     WITH wanted AS (
-        SELECT e.seq, jsonb_build_object(
-                   'seq', e.seq, 'kind', e.kind, 'at', e.at, 'recorded_at', e.recorded_at, 'source', e.source,
-                   'by', named(b.id, b.name), 'on', named(v.id, v.name), 'reason', e.reason, 'detail', e.detail,
-                   'dose', jsonb_build_object('id', d.id, 'due_at', d.due_at, 'slot_on', d.slot_on, 'amount', amount_text(d.amount)),
-                   'medicine', jsonb_build_object('id', m.id, 'name', m.name, 'strength', m.strength, 'unit', m.unit),
-                   'member', named(p.id, p.name)) AS item
+        SELECT e.seq, e.dose_id, e.kind, e.at, e.recorded_at, e.source, e.by_member, e.device_id, e.reason, e.detail,
+               d.due_at, d.slot_on, d.amount, d.medicine_id, d.member_id
           FROM dose_events AS e
           JOIN doses AS d ON d.id = e.dose_id
-          JOIN medicines AS m ON m.id = d.medicine_id
-          JOIN members AS p ON p.id = d.member_id
-          LEFT JOIN members AS b ON b.id = e.by_member
-          LEFT JOIN devices AS v ON v.id = e.device_id
-         WHERE e.household_id = entered_household()
-           AND (%(before)s IS NULL OR e.seq < %(before)s)
+         WHERE e.household_id = entered_household() AND e.seq < coalesce(%(before)s, 9223372036854775807)
            AND (%(since)s IS NULL OR e.at >= %(since)s)
            AND (%(until)s IS NULL OR e.at < %(until)s)
            AND (%(member)s IS NULL OR d.member_id = %(member)s)
@@ -27,10 +18,22 @@ LIST = Statement(
            AND (%(kind)s IS NULL OR e.kind = %(kind)s)
          ORDER BY e.seq DESC LIMIT %(limit)s + 1
     ), page AS (
-        SELECT seq, item FROM wanted ORDER BY seq DESC LIMIT %(limit)s
+        SELECT wanted.* FROM wanted ORDER BY seq DESC LIMIT %(limit)s
     )
-    SELECT jsonb_build_object(
-        'items', coalesce((SELECT jsonb_agg(item ORDER BY seq DESC) FROM page), '[]'),
+    SELECT json_build_object(
+        'items', coalesce((
+            SELECT json_agg(json_build_object(
+                       'seq', e.seq, 'kind', e.kind, 'at', e.at, 'recorded_at', e.recorded_at, 'source', e.source,
+                       'by', named(b.id, b.name), 'on', named(v.id, v.name), 'reason', e.reason, 'detail', e.detail,
+                       'dose', json_build_object('id', e.dose_id, 'due_at', e.due_at, 'slot_on', e.slot_on,
+                                                   'amount', amount_text(e.amount)),
+                       'medicine', json_build_object('id', m.id, 'name', m.name, 'strength', m.strength, 'unit', m.unit),
+                       'member', named(p.id, p.name)) ORDER BY e.seq DESC)
+              FROM page AS e
+              JOIN medicines AS m ON m.id = e.medicine_id
+              JOIN members AS p ON p.id = e.member_id
+              LEFT JOIN members AS b ON b.id = e.by_member
+              LEFT JOIN devices AS v ON v.id = e.device_id), '[]'),
         'next_cursor', CASE WHEN (SELECT count(*) FROM wanted) > %(limit)s THEN (SELECT min(seq)::text FROM page) END)::text
     """,
     before="bigint",
@@ -46,8 +49,8 @@ ADHERENCE = Statement(
     "adherence",
     """
     WITH range AS MATERIALIZED (
-        SELECT id, coalesce(%(since_on)s, coalesce(%(until_on)s, today) - 27) AS since_on, coalesce(%(until_on)s, today) AS until_on
-          FROM (SELECT h.id, local_day(%(now)s, h.offset_since, h.utc_offset) AS today
+        SELECT coalesce(%(since_on)s, coalesce(%(until_on)s, today) - 27) AS since_on, coalesce(%(until_on)s, today) AS until_on
+          FROM (SELECT local_day(%(now)s, h.offset_since, h.utc_offset) AS today
                   FROM households AS h WHERE h.id = entered_household()) AS home
     ), counted AS (
         SELECT CASE WHEN %(by)s = 'member' THEN d.member_id END AS member_id,
@@ -61,20 +64,20 @@ ADHERENCE = Statement(
                count(*) FILTER (WHERE planned AND (d.status = 'missed' OR d.status = 'pending')) AS missed,
                count(*) FILTER (WHERE d.kind = 'as_needed') AS as_needed,
                count(*) FILTER (WHERE d.kind = 'extra') AS extra
-          FROM range
-          JOIN doses AS d ON d.household_id = range.id AND d.status <> 'cancelled'
-           AND d.due_at >= (range.since_on - 2)::timestamp AT TIME ZONE 'UTC'
-           AND d.due_at < (range.until_on + 3)::timestamp AT TIME ZONE 'UTC'
-           AND d.slot_on BETWEEN range.since_on AND range.until_on
+          FROM doses AS d
          CROSS JOIN LATERAL (SELECT d.kind IN ('planned', 'elapsed') AS planned) AS kind
-         WHERE (%(member)s IS NULL OR d.member_id = %(member)s) AND (%(medicine)s IS NULL OR d.medicine_id = %(medicine)s)
+         WHERE d.household_id = entered_household() AND d.status <> 'cancelled'
+           AND d.due_at >= (SELECT (since_on - 2)::timestamp AT TIME ZONE 'UTC' FROM range)
+           AND d.due_at < (SELECT (until_on + 3)::timestamp AT TIME ZONE 'UTC' FROM range)
+           AND d.slot_on >= (SELECT since_on FROM range) AND d.slot_on <= (SELECT until_on FROM range)
+           AND (%(member)s IS NULL OR d.member_id = %(member)s) AND (%(medicine)s IS NULL OR d.medicine_id = %(medicine)s)
            AND (d.status <> 'pending' OR d.closes_at < %(now)s)
          GROUP BY 1, 2, 3
     )
-    SELECT jsonb_build_object(
+    SELECT json_build_object(
                'since_on', range.since_on, 'until_on', range.until_on, 'by', %(by)s,
                'items', coalesce((
-                   SELECT jsonb_agg(jsonb_build_object(
+                   SELECT json_agg(json_build_object(
                               'member', named(p.id, p.name), 'medicine', named(m.id, m.name), 'since_on', c.since_on, 'due', c.due,
                               'on_time', c.on_time, 'late', c.late, 'skipped', c.skipped, 'missed', c.missed, 'as_needed', c.as_needed,
                               'extra', c.extra, 'rate', round((c.on_time + c.late)::numeric / nullif(c.due, 0), 4)::text)

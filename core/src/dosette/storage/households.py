@@ -70,8 +70,8 @@ NEW_ID = Statement("new_id", "SELECT uuidv7()::text")
 LIST_MEMBERS = Statement(
     "list_members",
     """
-    SELECT jsonb_build_object(
-               'items', coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name, 'role', role, 'created_at', created_at)
+    SELECT json_build_object(
+               'items', coalesce(json_agg(json_build_object('id', id, 'name', name, 'role', role, 'created_at', created_at)
                                            ORDER BY id), '[]'),
                'next_cursor', NULL)::text
       FROM members WHERE household_id = entered_household()

@@ -28,8 +28,8 @@ LIST = Statement(
     ), page AS (
         SELECT sort_key, id, item FROM wanted ORDER BY sort_key, id LIMIT %(limit)s
     )
-    SELECT jsonb_build_object(
-        'items', coalesce((SELECT jsonb_agg(item ORDER BY sort_key, id) FROM page), '[]'),
+    SELECT json_build_object(
+        'items', coalesce((SELECT json_agg(item ORDER BY sort_key, id) FROM page), '[]'),
         'next_cursor', CASE WHEN (SELECT count(*) FROM wanted) > %(limit)s
                             THEN (SELECT id FROM page ORDER BY sort_key DESC, id DESC LIMIT 1) END)::text
     """,
@@ -47,7 +47,7 @@ LIST = Statement(
 LOW_STOCK = Statement(
     "list_low_stock",
     """
-    SELECT jsonb_build_object('items', coalesce(jsonb_agg(
+    SELECT json_build_object('items', coalesce(json_agg(
                medicine_json(m, p, s.on_hand, s.expired, s.expires_on, s.runs_out_on, s.days_left, s.order_by_on, s.low)
                ORDER BY s.order_by_on NULLS LAST, m.name, m.id), '[]'), 'next_cursor', NULL)::text
       FROM supply(%(now)s, NULL) AS s

@@ -37,8 +37,8 @@ GET = Statement(
 VERSIONS = Statement(
     "list_versions",
     """
-    SELECT jsonb_build_object(
-               'items', coalesce((SELECT jsonb_agg(schedule_json(v) ORDER BY v.number DESC) FROM schedule_versions AS v
+    SELECT json_build_object(
+               'items', coalesce((SELECT json_agg(schedule_json(v) ORDER BY v.number DESC) FROM schedule_versions AS v
                                    WHERE v.medicine_id = m.id), '[]'),
                'next_cursor', NULL)::text
       FROM medicines AS m WHERE m.id = %(medicine)s

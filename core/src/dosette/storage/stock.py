@@ -6,7 +6,7 @@ LEDGER = Statement(
     "list_stock",
     """
     WITH wanted AS (
-        SELECT e.id, jsonb_build_object(
+        SELECT e.id, json_build_object(
                    'id', e.id, 'kind', e.kind, 'amount', amount_text(e.amount), 'package_id', e.package_id, 'dose_id', e.dose_id,
                    'at', e.at, 'by', named(b.id, b.name), 'on', named(d.id, d.name), 'source', e.source, 'reason', e.reason) AS item
           FROM stock_entries AS e
@@ -17,16 +17,16 @@ LEDGER = Statement(
     ), page AS (
         SELECT id, item FROM wanted ORDER BY id DESC LIMIT %(limit)s
     ), boxes AS (
-        SELECT jsonb_agg(jsonb_build_object(
+        SELECT json_agg(json_build_object(
                    'id', p.id, 'batch', p.batch, 'expires_on', p.expires_on, 'amount_left', amount_text(p.amount_left),
                    'created_at', p.created_at) ORDER BY p.expires_on NULLS LAST, p.id) AS items
           FROM packages AS p WHERE p.medicine_id = %(medicine)s AND p.amount_left <> 0
     )
-    SELECT jsonb_build_object(
+    SELECT json_build_object(
                'medicine_id', m.id, 'unit', m.unit, 'on_hand', amount_text(s.on_hand), 'expired', amount_text(s.expired),
                'runs_out_on', s.runs_out_on, 'days_left', s.days_left, 'order_by_on', s.order_by_on,
                'packages', coalesce(boxes.items, '[]'),
-               'items', coalesce((SELECT jsonb_agg(item ORDER BY id DESC) FROM page), '[]'),
+               'items', coalesce((SELECT json_agg(item ORDER BY id DESC) FROM page), '[]'),
                'next_cursor', CASE WHEN (SELECT count(*) FROM wanted) > %(limit)s THEN (SELECT id FROM page ORDER BY id LIMIT 1) END)::text
       FROM medicines AS m JOIN supply(%(now)s, %(medicine)s) AS s ON s.medicine_id = m.id CROSS JOIN boxes
      WHERE m.id = %(medicine)s

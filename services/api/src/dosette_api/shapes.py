@@ -485,13 +485,15 @@ class DoseMedicine(Struct):
 
 
 class Dose(Struct):
-    """`status` is stored; `state` is what it is now: planned, due, late, or the status."""
+    """`status` is stored; `state` is what it is now: planned, due, late, or the status. `taken_amount` tells where another
+    amount was taken than planned."""
 
     id: UUID
     kind: Literal["planned", "elapsed", "as_needed", "extra"]
     medicine: DoseMedicine
     member: Named
     amount: str
+    taken_amount: str | None
     slot_on: date
     opens_at: datetime
     due_at: datetime

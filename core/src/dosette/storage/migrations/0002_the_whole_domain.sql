@@ -6,6 +6,14 @@
 
 SET LOCAL search_path = dosette;
 
+-- Shapes become json: a list of them costs a third of what jsonb costs, for it is never taken apart again
+
+DROP FUNCTION dose_told(doses, timestamptz), dose_json(doses, medicines, members, members, devices, timestamptz),
+    medicine_json(medicines, members, numeric, numeric), named(uuid, text);
+
+CREATE FUNCTION named(id uuid, name text) RETURNS json LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN id IS NOT NULL THEN json_build_object('id', id, 'name', name) END;
+
 -- A household: its local days, its pharmacy
 
 ALTER TABLE households
@@ -34,7 +42,6 @@ END;
 
 -- A medicine: how much of which active ingredient is in one unit of it
 
-DROP FUNCTION medicine_json(medicines, members, numeric, numeric);
 CREATE FUNCTION ingredients_of(names text[]) RETURNS jsonb LANGUAGE sql IMMUTABLE
 RETURN coalesce((SELECT jsonb_agg(jsonb_build_object('name', name, 'amount', NULL, 'unit', NULL)) FROM unnest(names) AS name), '[]');
 ALTER TABLE medicines ALTER COLUMN ingredients DROP DEFAULT;
@@ -74,6 +81,7 @@ CREATE INDEX schedules_as_needed ON schedules (household_id) WHERE kind = 'as_ne
 ALTER TABLE doses
     ADD COLUMN kind text NOT NULL DEFAULT 'planned' CHECK (kind IN ('planned', 'elapsed', 'as_needed', 'extra')),
     ADD COLUMN snoozed_until timestamptz,
+    ADD COLUMN taken_amount numeric CHECK (taken_amount > 0),    -- where it was another than planned
     ALTER COLUMN version DROP NOT NULL;                          -- an extra dose needs no schedule
 DROP INDEX one_dose_per_slot;
 CREATE UNIQUE INDEX one_dose_per_slot ON doses (medicine_id, slot_on, slot_time) WHERE status <> 'cancelled' AND kind = 'planned';
@@ -267,7 +275,7 @@ END $$;
 CREATE FUNCTION supply(now timestamptz, of_medicine uuid) RETURNS TABLE (
     medicine_id uuid, on_hand numeric, expired numeric, expires_on date, runs_out_on date, days_left integer, order_by_on date, low boolean)
 LANGUAGE sql STABLE
-BEGIN ATOMIC
+BEGIN ATOMIC  -- OFFSET 0 keeps the planner from working each value out again wherever it is named
     WITH home AS MATERIALIZED (
         SELECT h.id, dosette.local_day(now, h.offset_since, h.utc_offset) AS today, h.lead_days, h.closed_weekdays, h.closed_on
           FROM dosette.households AS h WHERE h.id = dosette.entered_household()
@@ -293,17 +301,17 @@ BEGIN ATOMIC
       LEFT JOIN dosette.schedules AS s ON s.medicine_id = m.id
       LEFT JOIN due_today ON due_today.medicine_id = m.id
       LEFT JOIN boxed ON boxed.medicine_id = m.id
-     CROSS JOIN LATERAL (SELECT coalesce(stock.on_hand, 0) AS on_hand, coalesce(boxed.expired, 0) AS expired) AS counted
+     CROSS JOIN LATERAL (SELECT coalesce(stock.on_hand, 0) AS on_hand, coalesce(boxed.expired, 0) AS expired OFFSET 0) AS counted
      CROSS JOIN LATERAL (SELECT CASE WHEN m.archived_at IS NULL THEN dosette.runs_out_on(
-         counted.on_hand - counted.expired - coalesce(due_today.amount, 0), home.today, s.use_from, s.use_through, s.daily_use) END AS runs_out_on) AS ends
+         counted.on_hand - counted.expired - coalesce(due_today.amount, 0), home.today, s.use_from, s.use_through, s.daily_use) END AS runs_out_on OFFSET 0) AS ends
      CROSS JOIN LATERAL (SELECT CASE WHEN ends.runs_out_on IS NOT NULL THEN dosette.order_by_on(
-         ends.runs_out_on, home.lead_days, home.closed_weekdays, home.closed_on) END AS order_by_on) AS last
+         ends.runs_out_on, home.lead_days, home.closed_weekdays, home.closed_on) END AS order_by_on OFFSET 0) AS last
      WHERE m.household_id = home.id AND (of_medicine IS NULL OR m.id = of_medicine);
 END;
 
 CREATE FUNCTION medicine_json(medicine medicines, person members, on_hand numeric, expired numeric, expires_on date, runs_out_on date,
-                              days_left integer, order_by_on date, low boolean) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE
-RETURN jsonb_build_object(
+                              days_left integer, order_by_on date, low boolean) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE
+RETURN json_build_object(
     'id', medicine.id,
     'member', named(person.id, person.name),
     'name', medicine.name,
@@ -325,7 +333,7 @@ RETURN jsonb_build_object(
 
 CREATE FUNCTION medicine_told(of_medicine uuid, now timestamptz) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN  -- one medicine with its supply, as the statement that asks has just changed it; lists join instead
-    RETURN (SELECT medicine_json(m, p, s.on_hand, s.expired, s.expires_on, s.runs_out_on, s.days_left, s.order_by_on, s.low)
+    RETURN (SELECT medicine_json(m, p, s.on_hand, s.expired, s.expires_on, s.runs_out_on, s.days_left, s.order_by_on, s.low)::jsonb
               FROM medicines AS m
               JOIN members AS p ON p.id = m.member_id
               JOIN supply(now, of_medicine) AS s ON s.medicine_id = m.id
@@ -357,15 +365,16 @@ RETURN jsonb_build_object(
     'pauses', version.pauses,
     'created_at', version.created_at);
 
-CREATE OR REPLACE FUNCTION dose_json(dose doses, medicine medicines, person members, by_member members, on_device devices, now timestamptz)
-RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE
-RETURN jsonb_build_object(
+CREATE FUNCTION dose_json(dose doses, medicine medicines, person members, by_member members, on_device devices, now timestamptz)
+RETURNS json LANGUAGE sql STABLE PARALLEL SAFE
+RETURN json_build_object(
     'id', dose.id,
     'kind', dose.kind,
-    'medicine', jsonb_build_object('id', medicine.id, 'name', medicine.name, 'strength', medicine.strength,
+    'medicine', json_build_object('id', medicine.id, 'name', medicine.name, 'strength', medicine.strength,
                                    'form', medicine.form, 'unit', medicine.unit, 'note', medicine.note),
     'member', named(person.id, person.name),
     'amount', amount_text(dose.amount),
+    'taken_amount', amount_text(dose.taken_amount),
     'slot_on', dose.slot_on,
     'opens_at', dose.opens_at,
     'due_at', dose.due_at,
@@ -377,6 +386,16 @@ RETURN jsonb_build_object(
     'resolved_at', dose.resolved_at,
     'resolved_by', named(by_member.id, by_member.name),
     'resolved_on', named(on_device.id, on_device.name));
+
+CREATE FUNCTION dose_told(dose doses, now timestamptz) RETURNS jsonb LANGUAGE sql STABLE
+BEGIN ATOMIC  -- one dose with its names looked up; lists join instead
+    SELECT dosette.dose_json(dose, m, p, b, d, now)::jsonb
+      FROM dosette.medicines AS m
+      JOIN dosette.members AS p ON p.id = dose.member_id
+      LEFT JOIN dosette.members AS b ON b.id = dose.resolved_by
+      LEFT JOIN dosette.devices AS d ON d.id = dose.resolved_on
+     WHERE m.id = dose.medicine_id;
+END;
 
 -- The chain, with the detail; a household that moves in brings its own, which adopt_chain() proves
 
@@ -461,7 +480,7 @@ RETURN one.id = other.id OR EXISTS (
 CREATE FUNCTION takings_of(person uuid, since timestamptz, until timestamptz, ignoring uuid)
 RETURNS TABLE (at timestamptz, amount numeric, medicine_id uuid, by_member uuid, device_id uuid, conflict boolean) LANGUAGE sql STABLE
 BEGIN ATOMIC  -- what is known and what is reported: a conflict counts until a person resolves it
-    SELECT d.resolved_at, d.amount, d.medicine_id, d.resolved_by, d.resolved_on, false
+    SELECT d.resolved_at, coalesce(d.taken_amount, d.amount), d.medicine_id, d.resolved_by, d.resolved_on, false
       FROM dosette.doses AS d
      WHERE d.member_id = person AND d.status = 'taken' AND d.resolved_at > since AND d.resolved_at < until AND d.id IS DISTINCT FROM ignoring
     UNION ALL
@@ -473,7 +492,7 @@ END;
 
 CREATE FUNCTION broken_gap(product medicines, gap interval, wanted_at timestamptz, ignoring uuid) RETURNS jsonb LANGUAGE sql STABLE
 BEGIN ATOMIC  -- NULL when it holds
-    SELECT jsonb_build_object('rule', 'min_gap', 'product', product.name, 'taken_at', t.at, 'taken', m.name, 'free_at', t.at + gap,
+    SELECT jsonb_build_object('rule', 'min_gap', 'product', product.name, 'gap_minutes', extract(epoch FROM gap)::integer / 60, 'taken_at', t.at, 'taken', m.name, 'free_at', t.at + gap,
                               'by', dosette.named(b.id, b.name), 'on', dosette.named(v.id, v.name), 'reported', t.conflict)
       FROM dosette.takings_of(product.member_id, wanted_at - gap, wanted_at + gap, ignoring) AS t
       JOIN dosette.medicines AS m ON m.id = t.medicine_id
@@ -627,7 +646,7 @@ BEGIN
         dose := ROW (uuidv7(), medicine.household_id, medicine.id, medicine.member_id, coalesce(dose.version, rule.version),
                      household_day(taken_at), (taken_at AT TIME ZONE 'UTC')::time, coalesce(given_amount, dose.amount, rule.amount),
                      taken_at, taken_at, taken_at, taken_at, 'taken', taken_at, entered_member(), entered_device(),
-                     CASE WHEN extra THEN 'extra' ELSE 'as_needed' END, NULL)::doses;
+                     CASE WHEN extra THEN 'extra' ELSE 'as_needed' END, NULL, NULL)::doses;
         IF dose.amount IS NULL THEN
             outcome := 'no-amount';
             RETURN;
@@ -656,7 +675,7 @@ BEGIN
     ELSE
         UPDATE doses
            SET status = into_status, resolved_at = taken_at, resolved_by = entered_member(), resolved_on = entered_device(), snoozed_until = NULL,
-               amount = CASE WHEN into_status = 'taken' THEN coalesce(given_amount, amount) ELSE amount END
+               taken_amount = CASE WHEN into_status = 'taken' THEN nullif(given_amount, amount) END
          WHERE id = dose.id
         RETURNING * INTO dose;
         UPDATE reminders SET status = 'dropped', reason = into_status WHERE dose_id = dose.id AND status = 'waiting';
@@ -664,7 +683,7 @@ BEGIN
     PERFORM tell(dose, into_status, taken_at, event_key, coalesce(override, why),
                  CASE WHEN over_limit IS NOT NULL THEN jsonb_build_object('override', over_limit) END, now);
     IF into_status = 'taken' THEN
-        PERFORM use_stock(dose.medicine_id, dose.amount, 'taken', NULL, dose.id, taken_at, NULL);
+        PERFORM use_stock(dose.medicine_id, coalesce(dose.taken_amount, dose.amount), 'taken', NULL, dose.id, taken_at, NULL);
         PERFORM follow(dose, next_after(dose, taken_at));
     END IF;
     outcome := 'done';
@@ -687,7 +706,7 @@ BEGIN
     END IF;
     UPDATE doses
        SET status = CASE WHEN kind IN ('as_needed', 'extra') THEN 'cancelled' ELSE 'pending' END,
-           resolved_at = NULL, resolved_by = NULL, resolved_on = NULL
+           resolved_at = NULL, resolved_by = NULL, resolved_on = NULL, taken_amount = NULL
      WHERE id = dose.id
     RETURNING * INTO dose;
     PERFORM tell(dose, 'undone', at, event_key, NULL, NULL, now), give_stock_back(dose.id, at), follow(dose, next_after(dose, dose.due_at));
@@ -699,7 +718,7 @@ END $$;
 
 CREATE FUNCTION put_off(wanted uuid, until timestamptz, event_key text, now timestamptz, OUT outcome text, OUT told jsonb, OUT facts jsonb)
 LANGUAGE plpgsql AS $$
-DECLARE  -- snooze: the dose is told again then, never past its window
+DECLARE  -- snooze: the dose is told again then, not before it is due and never past its window
     dose doses;
 BEGIN
     SELECT * INTO dose FROM doses WHERE id = wanted AND household_id = entered_household();
@@ -711,10 +730,10 @@ BEGIN
         facts := jsonb_build_object('dose', dose_told(dose, now));
         RETURN;
     END IF;
-    UPDATE doses SET snoozed_until = until WHERE id = dose.id RETURNING * INTO dose;
-    UPDATE reminders SET status = 'waiting', due_at = until, reason = NULL, rung_at = NULL, attempts = 0, lease = NULL, leased_until = NULL
+    UPDATE doses SET snoozed_until = greatest(until, due_at) WHERE id = dose.id RETURNING * INTO dose;
+    UPDATE reminders SET status = 'waiting', due_at = dose.snoozed_until, reason = NULL, rung_at = NULL, attempts = 0, lease = NULL, leased_until = NULL
      WHERE dose_id = dose.id AND kind = 'dose' AND status IN ('waiting', 'told');
-    PERFORM tell(dose, 'snoozed', now, event_key, NULL, jsonb_build_object('until', until), now);
+    PERFORM tell(dose, 'snoozed', now, event_key, NULL, jsonb_build_object('until', dose.snoozed_until), now);
     outcome := 'done';
     told := dose_told(dose, now);
 END $$;
@@ -737,7 +756,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO medicine FROM medicines WHERE id = dose.medicine_id;
-    over_limit := broken_limit(medicine, dose.amount, right_at, dose.id);
+    over_limit := broken_limit(medicine, coalesce(dose.taken_amount, dose.amount), right_at, dose.id);
     IF over_limit IS NOT NULL AND override IS NULL THEN
         outcome := 'over-limit';
         facts := jsonb_build_object('limit', over_limit, 'dose', dose_told(dose, now));
@@ -803,7 +822,7 @@ BEGIN
     UPDATE conflicts SET status = verdict, resolved_at = now, resolved_by = entered_member() WHERE id = wanted RETURNING * INTO found_one;
     SELECT * INTO dose FROM doses WHERE id = found_one.dose_id;
     PERFORM tell(dose, 'corrected', found_one.at, event_key, why, jsonb_build_object('conflict', wanted, 'was', verdict), now);
-    IF verdict = 'taken' THEN
+    IF verdict = 'taken' AND found_one.report = 'take' THEN
         PERFORM settle(dose.id, NULL, 'taken', dose.status <> 'pending' OR found_one.at NOT BETWEEN dose.opens_at AND dose.closes_at, NULL,
                        found_one.at, NULL, coalesce(why, 'a conflict resolved'), event_key, now);
     END IF;
@@ -826,6 +845,16 @@ BEGIN
     END LOOP;
 END $$;
 
+DO $$  -- the household is looked up once for each statement, not once for each row
+DECLARE
+    name text;
+BEGIN
+    FOR name IN SELECT tablename FROM pg_policies WHERE schemaname = 'dosette' AND policyname = 'own_household' LOOP
+        EXECUTE format('ALTER POLICY own_household ON %I USING (%I = (SELECT entered_household())) WITH CHECK (%I = (SELECT entered_household()))',
+                       name, CASE name WHEN 'households' THEN 'id' ELSE 'household_id' END, CASE name WHEN 'households' THEN 'id' ELSE 'household_id' END);
+    END LOOP;
+END $$;
+
 GRANT SELECT ON conflicts, packages TO dosette_backup;
 GRANT SELECT, INSERT, UPDATE ON conflicts TO dosette_api, dosette_scheduler;
 GRANT SELECT, INSERT ON packages TO dosette_api;
@@ -844,7 +873,8 @@ GRANT EXECUTE ON FUNCTION local_day(timestamptz, timestamptz[], interval[]), hou
     settle(uuid, uuid, text, boolean, numeric, timestamptz, text, text, text, timestamptz), take_back(uuid, timestamptz, text, timestamptz),
     put_off(uuid, timestamptz, text, timestamptz), correct(uuid, timestamptz, text, text, text, timestamptz),
     conflict_told(conflicts, timestamptz), keep_conflict(uuid, text, timestamptz, text, text, timestamptz),
-    resolve_conflict(uuid, text, text, text, timestamptz), schedule_json(schedule_versions)
+    resolve_conflict(uuid, text, text, text, timestamptz), schedule_json(schedule_versions), named(uuid, text),
+    dose_json(doses, medicines, members, members, devices, timestamptz), dose_told(doses, timestamptz)
     TO dosette_api, dosette_scheduler;
 GRANT EXECUTE ON FUNCTION household_json(households), runs_out_on(numeric, date, date, bigint[], numeric), order_by_on(date, integer, smallint[], date[]),
     stock_told(uuid, uuid[]), add_stock(uuid, text, numeric, uuid, text, date, text, timestamptz),
