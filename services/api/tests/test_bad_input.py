@@ -22,6 +22,35 @@ NOT_A_SCHEDULE = [
     ({"steps": [{"time": "08:00"}, {"time": "08:00:00"}]}, "steps[1].time"),
     ({"steps": [{"time": "08:00"}], "colour": "red"}, "colour"),
     ({"steps": [{"time": "08:00"}], "window_minutes": 0}, "window_minutes"),
+    ({"steps": [{}]}, "steps[0].time"),
+    ({"steps": [{"time": "08:00", "starts_on": "2026-03-09", "ends_on": "2026-03-08"}]}, "steps[0].ends_on"),
+    ({"steps": [{"time": "08:00", "starts_on": "9999-12-31"}]}, "steps[0].starts_on"),
+    (
+        {"steps": [{"time": "08:00", "ends_on": "2026-03-09"}, {"time": "08:00", "starts_on": "2026-03-09"}]},
+        "steps[1].time",
+    ),
+    ({"steps": [{"time": "08:00"}], "every_days": 2, "month_days": [1]}, "month_days"),
+    ({"steps": [{"time": "08:00", "weekdays": ["mon"]}], "every_days": 2}, "steps[0].weekdays"),
+    ({"steps": [{"time": "08:00"}], "every_days": 0}, "every_days"),
+    ({"steps": [{"time": "08:00"}], "month_days": [32]}, "month_days[0]"),
+    ({"steps": [{"time": "08:00"}], "days_on": 21}, "days_off"),
+    ({"steps": [{"time": "08:00"}], "every_minutes": 480}, "every_minutes"),
+    ({"steps": [{"time": "08:00"}], "min_gap_minutes": 240}, "min_gap_minutes"),
+    (
+        {"steps": [{"time": "08:00"}], "pauses": [{"starts_on": "2026-03-09", "ends_on": "2026-03-08"}]},
+        "pauses[0].ends_on",
+    ),
+    ({"steps": [{"time": "08:00"}], "pauses": [{}]}, "pauses[0].starts_on"),
+    ({"kind": "elapsed", "steps": [{}]}, "every_minutes"),
+    ({"kind": "elapsed", "steps": [{"time": "08:00"}], "every_minutes": 480}, "steps[0].time"),
+    ({"kind": "elapsed", "steps": [{}, {}], "every_minutes": 480}, "steps[1].time"),
+    ({"kind": "elapsed", "steps": [{}], "every_minutes": 1}, "every_minutes"),
+    ({"kind": "elapsed", "steps": [{}], "every_minutes": 480, "anchor_at": "2026-03-04T12:00:00"}, "anchor_at"),
+    ({"kind": "elapsed", "steps": [{}], "every_minutes": 480, "days_on": 1, "days_off": 1}, "days_off"),
+    ({"kind": "as_needed", "steps": [{}, {}]}, "steps[1]"),
+    ({"kind": "as_needed", "steps": [{"amount": "2"}], "most_per_24_h": "1"}, "most_per_24_h"),
+    ({"kind": "as_needed", "steps": [{}], "window_minutes": 5}, "window_minutes"),
+    ({"kind": "sometimes", "steps": [{}]}, "kind"),
 ]
 
 
@@ -112,3 +141,48 @@ def test_a_key_that_is_none_is_refused(api: Any, key: str):
     told = api.send("POST", f"/doses/{api.home.id}/take", headers={"Idempotency-Key": key})
 
     assert told.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/doses/{id}/take", {"amount": "0"}, "amount"),
+        ("/doses/{id}/take", {"amount": 1}, "amount"),
+        ("/doses/{id}/take", {"at": "2026-03-04T12:00:00"}, "at"),
+        ("/doses/{id}/take", {"at": 1772625600}, "at"),
+        ("/doses/{id}/take", {"override_reason": ""}, "override_reason"),
+        ("/doses/{id}/snooze", {"minutes": 0}, "minutes"),
+        ("/doses/{id}/snooze", {"minutes": "10"}, "minutes"),
+        ("/doses/{id}/correct", {}, "at"),
+        ("/doses/{id}/skip", {"reason": "a\x00b"}, "reason"),
+        ("/medicines/batch-take", {"items": []}, "items"),
+        ("/medicines/batch-take", {"items": [{"dose_id": "1"}]}, "items[0].dose_id"),
+        ("/medicines/{id}/stock/refill", {"amount": "1", "expires_on": "tomorrow"}, "expires_on"),
+        ("/medicines/{id}/stock/refill", {"amount": "1", "package_id": "{id}", "batch": "A"}, "package_id"),
+        ("/medicines/{id}/stock/loss", {"amount": "-1"}, "amount"),
+        ("/medicines/{id}/stock/recount", {"counted": "1.00001"}, "counted"),
+        ("/conflicts/{id}/resolve", {"verdict": "maybe"}, "verdict"),
+        ("/household/zone/preview", {"zone": "Mars/Olympus"}, "zone"),
+        ("/household/zone/preview", {"zone": "UTC", "until": "2026-03-04T11:00:00Z"}, "until"),
+    ],
+)
+def test_a_wrong_action_is_refused_by_field_and_leaves_no_trace(api: Any, path: str, body: dict[str, Any], field: str):
+    dose = api.dose_of(api.add_medicine()["id"])
+    named = {
+        name: value.replace("{id}", dose["id"]) if isinstance(value, str) else value for name, value in body.items()
+    }
+
+    told = api.post(path.replace("{id}", dose["id"]), named)
+
+    assert (told.status_code, told.get_json()["field"]) == (422, field), told.text
+    assert api.get("/history").get_json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [({"sort": "price"}, "sort"), ({"low": "1"}, "low"), ({"search": ""}, "search"), ({"form": "x"}, "form")],
+)
+def test_a_wrong_filter_of_medicines_is_refused_by_name(api: Any, query: dict[str, str], field: str):
+    told = api.get("/medicines", **query)
+
+    assert (told.status_code, told.get_json()["field"]) == (422, field)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 
 def test_a_medicine_that_was_added_can_be_read(api: Any):
     added = api.add_medicine(ingredients=[{"name": "metformin", "amount": "500", "unit": "mg"}], note="with food")
@@ -98,3 +100,69 @@ def test_the_ledger_explains_the_count(api: Any):
         ("opening", "10"),
     ]
     assert ledger["items"][0]["reason"] == "half a tablet broke"
+
+
+def test_medicines_are_found_by_a_part_of_their_name_or_of_an_ingredient_s(api: Any):
+    api.add_medicine(name="Panadol 100%", ingredients=[{"name": "Paracetamol"}])
+    api.add_medicine(name="Ramipril")
+
+    found = {
+        word: [each["name"] for each in api.get("/medicines", search=word).get_json()["items"]]
+        for word in ("CETA", "100%", "x")
+    }
+
+    assert found == {"CETA": ["Panadol 100%"], "100%": ["Panadol 100%"], "x": []}
+
+
+def test_medicines_are_filtered_by_member_form_supply_and_archive(api: Any):
+    api.add_medicine(name="Syrup", form="syrup")
+    ana_s = api.add_medicine(name="Hers", member_id=api.home.ana)["id"]
+    scarce = api.add_medicine(name="Scarce", on_hand="1")["id"]
+    gone = api.add_medicine(name="Gone")["id"]
+    api.dose_of(scarce)
+    api.send("DELETE", f"/medicines/{gone}")
+
+    def names(**query: str) -> list[str]:
+        return [each["name"] for each in api.get("/medicines", **query).get_json()["items"]]
+
+    assert (names(form="syrup"), names(member=api.home.ana), names(low="true"), names(archived="true")) == (
+        ["Syrup"],
+        ["Hers"],
+        ["Scarce"],
+        ["Gone"],
+    )
+    assert (names(low="false", sort="name"), api.get(f"/medicines/{ana_s}").status_code) == (["Hers", "Syrup"], 200)
+
+
+@pytest.mark.parametrize(("sort", "order"), [("added", "bAc"), ("name", "Abc"), ("runs_out", "cAb")])
+def test_every_sort_comes_in_pages_without_a_gap_or_a_double(api: Any, sort: str, order: str):
+    for name, on_hand in (("b", "30"), ("A", "20"), ("c", "10")):
+        api.dose_of(api.add_medicine(name=name, on_hand=on_hand)["id"])
+
+    found, cursor = [], {}
+    while True:
+        page = api.get("/medicines", sort=sort, limit=1, **cursor).get_json()
+        found += [each["name"] for each in page["items"]]
+        if not page["next_cursor"]:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+
+    assert "".join(found) == order
+
+
+@pytest.mark.parametrize(
+    ("ingredients", "field"),
+    [
+        ([{"name": "a", "amount": "1"}], "ingredients[0].unit"),
+        ([{"name": "a", "unit": "mg"}], "ingredients[0].unit"),
+        ([{"name": "a"}, {"name": " A"}], "ingredients[1].name"),
+        ([{"name": "a", "amount": "1", "unit": "stone"}], "ingredients[0].unit"),
+        (["a"], "ingredients[0]"),
+    ],
+)
+def test_a_wrong_ingredient_is_refused_by_name(api: Any, ingredients: list[Any], field: str):
+    told = api.post(
+        "/medicines", {"member_id": api.home.bruno, "name": "X", "strength": "1 mg", "ingredients": ingredients}
+    )
+
+    assert (told.status_code, told.get_json()["field"]) == (422, field)

@@ -37,6 +37,7 @@ BATCH = 200
 SHOWN = timedelta(days=28)
 """How far a preview looks."""
 _TRIES = 5
+_NO_GAPS = {"shortest_gap_minutes": None, "longest_gap_minutes": None, "too_close": False}
 
 
 @dataclass(frozen=True)
@@ -346,13 +347,7 @@ def _supply(standing: Standing, version: Version | None, now: datetime) -> dict[
 def _trip_told(standing: Standing, trip: Trip, now: datetime) -> dict[str, object]:
     told = trip.effect(standing.version, now, standing.next_due_at) if standing.version else None
     if told is None:
-        return {
-            "medicine": standing.medicine,
-            "moves": [],
-            "vanish": [],
-            "shortest_gap_minutes": None,
-            "too_close": False,
-        }
+        return {"medicine": standing.medicine, "moves": [], "vanish": [], **_NO_GAPS}
     return {
         "medicine": standing.medicine,
         "moves": [
@@ -364,6 +359,7 @@ def _trip_told(standing: Standing, trip: Trip, now: datetime) -> dict[str, objec
         ],
         "vanish": [_slot_told(slot) for slot in told.vanish],
         "shortest_gap_minutes": told.shortest_gap_minutes,
+        "longest_gap_minutes": told.longest_gap_minutes,
         "too_close": told.too_close,
     }
 

@@ -30,6 +30,7 @@ class Effect:
     moves: tuple[Move, ...]
     vanish: tuple[Slot, ...]
     shortest_gap_minutes: int | None
+    longest_gap_minutes: int | None
     too_close: bool
 
 
@@ -47,7 +48,7 @@ class Trip:
         first, last = max(now, self.since - SHOWN), (self.until or self.since) + SHOWN
         at_home = slots(version, first, last, next_at)
         away = self._on_trip(version, first, last) if self.doses == SHIFT and version.kind == FIXED else at_home
-        gap, usual = _shortest_gap(away), _shortest_gap(at_home)
+        gaps, usual = _gaps(away), _gaps(at_home)
         return Effect(
             moves=tuple(
                 self._move(was, becomes, version.zone)
@@ -55,8 +56,9 @@ class Trip:
                 if self._is_seen(was, becomes)
             ),
             vanish=tuple(slot for slot in at_home if _key(slot) not in {_key(other) for other in away}),
-            shortest_gap_minutes=int(gap / timedelta(minutes=1)) if gap else None,
-            too_close=bool(gap and usual and gap < usual / 2),
+            shortest_gap_minutes=_minutes(min(gaps, default=None)),
+            longest_gap_minutes=_minutes(max(gaps, default=None)),
+            too_close=bool(gaps and usual and min(gaps) < min(usual) / 2),
         )
 
     def _on_trip(self, version: Version, first: datetime, last: datetime) -> list[Slot]:
@@ -93,9 +95,12 @@ def _key(slot: Slot) -> tuple[date, time]:
     return slot.slot_on, slot.slot_time
 
 
-def _shortest_gap(planned: list[Slot]) -> timedelta | None:
-    gaps = [later.due_at - earlier.due_at for earlier, later in pairwise(planned)]
-    return min(gaps) if gaps else None
+def _gaps(planned: list[Slot]) -> list[timedelta]:
+    return [later.due_at - earlier.due_at for earlier, later in pairwise(planned)]
+
+
+def _minutes(gap: timedelta | None) -> int | None:
+    return None if gap is None else int(gap / timedelta(minutes=1))
 
 
 def _clock(at: datetime, zone: str) -> str:

@@ -456,6 +456,7 @@ class TripMedicine(Struct):
     moves: list[WallMove]
     vanish: list[PlannedSlot]
     shortest_gap_minutes: int | None
+    longest_gap_minutes: int | None
     too_close: bool
 
 
