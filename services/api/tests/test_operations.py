@@ -121,36 +121,3 @@ def test_the_process_imports_nothing_heavy(database_of: Callable[[str], Database
     )
 
     assert loaded & {"redis", "rq", "sqlalchemy", "pydantic", "PIL", "apprise", "requests"} == set()
-
-
-@pytest.mark.parametrize(
-    "path", ["/medicines", "/medicines/pending", "/medicines/low-stock", "/doses", "/history", "/members", "/household"]
-)
-def test_a_read_is_one_message_to_the_database(api: Any, path: str, monkeypatch: pytest.MonkeyPatch):
-    api.add_medicine()
-    messages = _counted(monkeypatch)
-
-    assert api.get(path).status_code == 200
-
-    assert len(messages) == 1
-
-
-def test_a_taking_is_one_message_to_the_database(api: Any, monkeypatch: pytest.MonkeyPatch):
-    dose = api.dose_of(api.add_medicine()["id"])
-    messages = _counted(monkeypatch)
-
-    assert api.post(f"/doses/{dose['id']}/take").status_code == 200
-
-    assert len(messages) == 1
-
-
-def _counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    messages: list[object] = []
-    run = Database._borrowed
-
-    def counted(self: Database, use: Any) -> Any:
-        messages.append(use)
-        return run(self, use)
-
-    monkeypatch.setattr(Database, "_borrowed", counted)
-    return messages

@@ -47,6 +47,7 @@ class Statement:
         signature = f"({', '.join(types.values())})" if types else ""
         values = f"({', '.join(f'%({value})s' for value in types)})" if types else ""
         self.name = name
+        self.types = types
         self.prepare = f"PREPARE {name}{signature} AS {body}"
         self.execute = f"EXECUTE {name}{values}"
 
