@@ -3,19 +3,22 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
+import psycopg2
 import pytest
 
-from conftest import Home
-from dosette.actions import doses, medicines, schedules
+from conftest import Home, found_home
+from dosette.actions import doses, households, medicines, reminders, schedules
 from dosette.actions.doses import Taking
 from dosette.actions.schedules import WantedSchedule
 from dosette.domain.errors import Changed, NotFound
-from dosette.domain.schedules import Step
+from dosette.domain.schedules import ELAPSED, LAST_TAKEN, Pause, Step
+from dosette.storage import medicines as medicine_sql
 from dosette.storage import schedules as sql
-from dosette.storage.connection import Database
+from dosette.storage.connection import Database, Entry, Row, Statement
 from dosette.testing import NOON
 
 SOON = NOON + timedelta(minutes=30)
@@ -150,3 +153,117 @@ def test_a_schedule_that_others_keep_changing_is_given_up_with_a_word(home: Home
 
     with pytest.raises(Changed, match="read it again"):
         home.schedule(medicine_id, "13:30")
+
+
+def _elapsed(home: Home, hours: int, **rule: object) -> str:
+    """A medicine every so many hours after the last one taken, from NOON on."""
+    medicine_id = home.medicine(on_hand="500")
+    home.rule(
+        medicine_id, (Step(None, Decimal(1)),), kind=ELAPSED, every_minutes=hours * 60, counted_from=LAST_TAKEN, **rule
+    )
+    return medicine_id
+
+
+def _take(home: Home, medicine_id: str, at: datetime) -> None:
+    doses.take(home.database, home.writer(), Taking(at, medicine_id=medicine_id), home.request(), at)
+
+
+def test_elapsed_doses_are_planned_on_from_the_last_one_taken(home: Home, database_of: Callable[[str], Database]):
+    medicine_id, scheduler = _elapsed(home, 8), database_of("scheduler")
+    _take(home, medicine_id, NOON + timedelta(minutes=17))
+
+    while schedules.extend_plans(scheduler, NOON + timedelta(days=2)):
+        pass
+
+    due = [datetime.fromisoformat(str(dose["due_at"])) for dose in home.doses()]
+    assert (due[1], due[-1]) == (NOON + timedelta(hours=8, minutes=17), NOON + timedelta(days=9, hours=16, minutes=17))
+    assert {later - earlier for earlier, later in pairwise(due[1:])} == {timedelta(hours=8)}
+
+
+def test_an_interval_beyond_the_horizon_is_planned_when_it_comes_near(
+    home: Home, database_of: Callable[[str], Database]
+):
+    medicine_id, scheduler = _elapsed(home, 28 * 24), database_of("scheduler")
+    _take(home, medicine_id, NOON + timedelta(hours=1))
+
+    for day in range(1, 25):
+        schedules.extend_plans(scheduler, NOON + timedelta(days=day))
+
+    assert _due(home) == ["2026-03-04T12:00", "2026-04-01T13:00"]
+
+
+def test_a_dose_taken_while_the_planner_thinks_does_not_leave_stale_ones(
+    home: Home, database_of: Callable[[str], Database]
+):
+    medicine_id, scheduler = _elapsed(home, 8), database_of("scheduler")
+    read = scheduler.run
+
+    def take_after_the_read(statement: Statement, *entry: Entry, **values: object) -> list[Row]:
+        rows = read(statement, *entry, **values)
+        if statement is sql.TO_PLAN and rows:
+            _take(home, medicine_id, NOON + timedelta(minutes=30))
+        return rows
+
+    scheduler.run = take_after_the_read  # type: ignore[method-assign]
+    schedules.extend_plans(scheduler, NOON + timedelta(days=2))
+    scheduler.run = read  # type: ignore[method-assign]
+    while schedules.extend_plans(scheduler, NOON + timedelta(days=2)):
+        pass
+
+    due = [datetime.fromisoformat(str(dose["due_at"])) for dose in home.doses()][1:]
+    assert {later - earlier for earlier, later in pairwise(due)} == {timedelta(hours=8)}
+    assert due[0] == NOON + timedelta(hours=8, minutes=30)
+
+
+def test_a_new_rule_of_elapsed_time_counts_from_what_was_taken_under_the_old_one(home: Home):
+    medicine_id = _elapsed(home, 8)
+    _take(home, medicine_id, NOON + timedelta(minutes=30))
+
+    home.rule(
+        medicine_id,
+        (Step(None, Decimal(1)),),
+        now=NOON + timedelta(hours=1),
+        kind=ELAPSED,
+        every_minutes=360,
+        counted_from=LAST_TAKEN,
+    )
+
+    assert _due(home)[:3] == ["2026-03-04T12:00", "2026-03-04T18:30", "2026-03-05T00:30"]
+
+
+def test_a_pause_leaves_its_days_out_of_elapsed_time(home: Home):
+    _elapsed(home, 12, pauses=(Pause(date(2026, 3, 5), date(2026, 3, 6)),))
+
+    assert _due(home)[:2] == ["2026-03-04T12:00", "2026-03-07T00:00"]
+
+
+def test_reminders_move_with_the_doses_that_follow(home: Home, database_of: Callable[[str], Database]):
+    medicine_id = _elapsed(home, 8)
+    _take(home, medicine_id, NOON + timedelta(minutes=20))
+
+    next_one = reminders.backlog(database_of("scheduler"), NOON + timedelta(hours=1)).next_due_at
+
+    assert next_one == NOON + timedelta(hours=8, minutes=20)
+
+
+def test_days_left_are_projected_anew_as_time_goes_by(home: Home, database_of: Callable[[str], Database]):
+    medicine_id = home.medicine(on_hand="200")
+    home.schedule(medicine_id, "12:30")
+    scheduler = database_of("scheduler")
+    for day in range(1, 120):
+        schedules.extend_plans(scheduler, NOON + timedelta(days=day))
+        doses.close_missed(scheduler, NOON + timedelta(days=day))
+
+    told = home.database.one(medicine_sql.GET, home.reader(), medicine=medicine_id, now=NOON + timedelta(days=119))
+
+    assert json.loads(told[0])["days_left"] == 200
+
+
+def test_new_zone_rules_reach_every_household_once(home: Home, database_of: Callable[[str], Database]):
+    scheduler = database_of("scheduler")
+    found_home(home.server, home.database, "Next door")
+    with psycopg2.connect(home.server.url("scheduler"), options="-c search_path=dosette") as connection:
+        connection.cursor().execute("UPDATE households SET offset_since = '{}', utc_offset = '{}'")
+    connection.close()
+
+    assert (households.refresh_offsets(scheduler), households.refresh_offsets(scheduler)) == (2, 0)
