@@ -58,7 +58,7 @@ def migrate(started: Process) -> None:
 @main.command()
 @_console
 def demo(started: Process) -> None:
-    """Fill a new server with a household to look at: three people, ten medicines, two weeks of history."""
+    """Fill a new server with a household to look at: three people, thirteen medicines, two weeks of history."""
     made = demonstration.fill(_database(started), started.clock())
     click.echo("the demo household lives here now" if made else "there is a household already; nothing was changed")
 
