@@ -4,17 +4,21 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
-from conftest import Home
-from dosette.actions import devices, doses
+from conftest import Home, found_home
+from dosette.actions import devices, doses, medicines, stock
 from dosette.actions.devices import ServerKeys
 from dosette.actions.doses import Taking
+from dosette.actions.medicines import Ingredient, WantedMedicine
+from dosette.actions.stock import Line
 from dosette.contracts.plan import Plan
 from dosette.contracts.signing import unseal
 from dosette.domain.errors import KeyReused, NotFound, Refused
+from dosette.domain.schedules import Step
 from dosette.storage import history as history_sql
 from dosette.storage import stock as stock_sql
 from dosette.storage.connection import Database
@@ -200,3 +204,50 @@ def test_a_plan_says_what_the_device_must_know(home: Home, database_of: Callable
     plan = Plan.from_json(unseal(sealed, paired.signing_key))
     assert (plan.device, plan.number, plan.pressed) == ("Kitchen", 1, 0)
     assert (plan.doses[0].id, plan.doses[0].due_at, plan.doses[0].member) == (dose_id, SOON, "Bruno")
+
+
+def test_a_press_does_all_that_a_phone_does(home: Home, database_of: Callable[[str], Database]):
+    scheduler, medicine_id = database_of("scheduler"), home.medicine(on_hand="10")
+    rule = {"kind": "elapsed", "every_minutes": 480, "counted_from": "last_taken"}
+    home.rule(medicine_id, (Step(None, Decimal(1)),), **rule)
+    box = Line(Decimal(5), batch="A", expires_on=NOON.date())
+    stock.refill(home.database, home.writer("stock:write"), medicine_id, box, home.request(), NOON)
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+    at = NOON + timedelta(minutes=5)
+
+    first, second = (str(dose["id"]) for dose in home.doses()[:2])
+    assert doses.take_in(scheduler, a_press(paired.device_id, first, at=at), at, at) == ["done"]
+
+    assert datetime.fromisoformat(str(home.doses()[1]["due_at"])) == at + timedelta(hours=8)
+    undo = a_press(paired.device_id, first, kind="undo", number=2, at=at)
+    assert doses.take_in(scheduler, undo, at, at) == ["done"]
+    assert datetime.fromisoformat(str(home.doses()[1]["due_at"])) == NOON + timedelta(hours=8)
+    assert home.doses()[1]["id"] == second
+
+
+def test_a_press_over_a_safe_limit_is_kept_for_a_person(home: Home, database_of: Callable[[str], Database]):
+    dose_id = home.dose(SOON, on_hand="10")
+    medicine_id = next(dose["medicine"]["id"] for dose in home.doses() if dose["id"] == dose_id)  # type: ignore[index]
+    entry, fields = home.writer("medicines:write"), {"ingredients": [Ingredient("Paracetamol")]}
+    medicines.change(home.database, entry, medicine_id, fields, home.request(), NOON)
+    syrup = WantedMedicine(home.bruno, "Syrup", "24 mg", "syrup", "ml", (Ingredient("paracetamol"),))
+    told = medicines.add(home.database, home.console, syrup, Decimal(50), home.request(), NOON)
+    syrup_id = json.loads(told.body)["id"]
+    home.rule(syrup_id, (Step(None, Decimal(10)),), kind="as_needed", min_gap_minutes=240)
+    doses.take(home.database, home.writer(), Taking(NOON, medicine_id=syrup_id), home.request(), NOON)
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+
+    outcome = doses.take_in(database_of("scheduler"), a_press(paired.device_id, dose_id, at=SOON), SOON, SOON)
+
+    assert outcome == ["conflict"]
+    assert "take pressed; too soon: Syrup was taken at 12:00" in str(_history(home)[0]["reason"])
+
+
+def test_a_press_of_another_household_s_dose_reaches_nothing(home: Home, database_of: Callable[[str], Database]):
+    other = found_home(home.server, home.database, "Next door")
+    dose_id = other.dose(SOON)
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+
+    outcome = doses.take_in(database_of("scheduler"), a_press(paired.device_id, dose_id, at=SOON), SOON, SOON)
+
+    assert (outcome, other.doses()[0]["status"]) == (["refused"], "pending")
