@@ -47,13 +47,16 @@ LIST = Statement(
 LOW_STOCK = Statement(
     "list_low_stock",
     """
+    WITH supplied AS MATERIALIZED (
+        SELECT s.* FROM supply(%(now)s, NULL) AS s WHERE s.low
+    )
     SELECT json_build_object('items', coalesce(json_agg(
                medicine_json(m, p, s.on_hand, s.expired, s.expires_on, s.runs_out_on, s.days_left, s.order_by_on, s.low)
                ORDER BY s.order_by_on NULLS LAST, m.name, m.id), '[]'), 'next_cursor', NULL)::text
-      FROM supply(%(now)s, NULL) AS s
+      FROM supplied AS s
       JOIN medicines AS m ON m.id = s.medicine_id
       JOIN members AS p ON p.id = m.member_id
-     WHERE s.low AND m.archived_at IS NULL
+     WHERE m.archived_at IS NULL
     """,
     now="timestamptz",
 )
