@@ -28,20 +28,31 @@ class Call:
     status: int = 200
 
 
-CALLS = {
-    # the operations that the benchmark knows by name
-    "list_medicines": Call("GET", "/medicines?limit=200"),
-    "get_medicine": Call("GET", "/medicines/{medicine}"),
-    "list_pending": Call("GET", "/medicines/pending"),
-    "list_low_stock": Call("GET", "/medicines/low-stock"),
-    "take_dose": Call("POST", "/doses/{dose}/take"),
-    "change_medicine": Call("PATCH", "/medicines/{medicine}", {"note": "with food"}),
-    "list_history": Call("GET", "/history?limit=200"),
-    "adherence": Call("GET", "/adherence?since_on=2026-02-01&until_on=2026-03-31&by=day"),
-    "take_batch": Call(
+OPERATIONS = {  # as the benchmark names them
+    "get_all_medicines": Call("GET", "/medicines?limit=200"),
+    "get_medicine_by_id": Call("GET", "/medicines/{medicine}"),
+    "get_pending_medicines": Call("GET", "/medicines/pending"),
+    "get_low_stock_medicines": Call("GET", "/medicines/low-stock"),
+    "mark_medicine_taken": Call("POST", "/doses/{dose}/take"),
+    "update_medicine": Call("PATCH", "/medicines/{medicine}", {"note": "with food"}),
+    "get_tracking_history": Call("GET", "/history?medicine={medicine}&limit=200"),
+    "get_tracking_history_by_date_range": Call(
+        "GET", "/history?since=2026-02-01T00:00:00Z&until=2026-03-31T00:00:00Z&limit=200"
+    ),
+    "batch_mark_taken": Call(
         "POST", "/medicines/batch-take", {"items": [{"dose_id": "{dose}"}, {"medicine_id": "{other}"}] * 20}
     ),
-    # the others
+}
+CALLS = {
+    "list_medicines": OPERATIONS["get_all_medicines"],
+    "get_medicine": OPERATIONS["get_medicine_by_id"],
+    "list_pending": OPERATIONS["get_pending_medicines"],
+    "list_low_stock": OPERATIONS["get_low_stock_medicines"],
+    "take_dose": OPERATIONS["mark_medicine_taken"],
+    "change_medicine": OPERATIONS["update_medicine"],
+    "list_history": OPERATIONS["get_tracking_history"],
+    "take_batch": OPERATIONS["batch_mark_taken"],
+    "adherence": Call("GET", "/adherence?since_on=2026-02-01&until_on=2026-03-31&by=day"),
     "add_medicine": Call(
         "POST", "/medicines", {"member_id": "{bruno}", "name": "X", "strength": "1 g", "on_hand": "5"}, status=201
     ),
@@ -109,9 +120,14 @@ def test_every_operation_that_is_described_is_counted(api: Any):
     assert {operation["operationId"] for path in described for operation in path.values()} == set(CALLS)
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_each_operation_of_the_benchmark_is_one_message(name: str):
+    assert OPERATIONS[name].messages == 1
+
+
+@pytest.mark.parametrize("name", CALLS | OPERATIONS)
 def test_a_call_costs_as_many_messages_as_is_said(api: Any, full: dict[str, str], messages: list[object], name: str):
-    call = CALLS[name]
+    call = (CALLS | OPERATIONS)[name]
     del messages[:]
 
     told = api.send(
