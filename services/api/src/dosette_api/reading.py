@@ -1,6 +1,7 @@
 """Reading a request: who asks, under which key, with what; strictly, and with errors that name the field."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -37,11 +38,13 @@ def body(shape: type[T]) -> T:
     if request.mimetype != "application/json":
         raise Malformed(f"send the body as Content-Type: application/json, not {request.mimetype or 'without a type'}")
     try:
-        return msgspec.json.decode(raw, type=shape, strict=True)
+        read = msgspec.json.decode(raw, type=shape, strict=True)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"the body is not JSON: {error}") from None
+    json.loads(raw, object_pairs_hook=_named_once)
+    return read
 
 
 def optional_body(shape: type[T]) -> T:
@@ -76,6 +79,14 @@ def maybe_action() -> Request:
         raise Malformed("Idempotency-Key: 1 to 200 visible ASCII characters, such as a UUID")
     said = f"{request.method} {request.full_path}\n".encode() + request.get_data(cache=True)
     return Request(key, hashlib.sha256(said).digest())
+
+
+def _named_once(pairs: list[tuple[str, object]]) -> None:
+    """Of a field that stands twice, msgspec takes the last, and nobody knows which was meant."""
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise Invalid(f"{twice}: stands twice in the same object; send it once", {"field": twice})
 
 
 def _bearer() -> str:
