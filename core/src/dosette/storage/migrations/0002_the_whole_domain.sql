@@ -74,6 +74,7 @@ ALTER TABLE schedules                                            -- what the ver
     ADD COLUMN use_from date,
     ADD COLUMN use_through bigint[],                             -- ten-thousandths of a unit due from use_from through each day
     ALTER COLUMN daily_use DROP NOT NULL;                        -- units a day after those days; NULL: nobody knows
+UPDATE schedules SET planned_until = planned_until - interval '25 hours';  -- looked at soon, so that their use gets projected
 CREATE INDEX schedules_as_needed ON schedules (household_id) WHERE kind = 'as_needed';
 
 -- Doses: planned by the clock or by elapsed time, as needed, or extra on purpose
