@@ -72,6 +72,18 @@ def test_a_loss_falls_on_a_package_or_on_what_expires_first(api: Any):
     assert _left(api, medicine_id) == {"late": "3"}
 
 
+def test_more_than_is_there_can_not_be_lost(api: Any):
+    medicine_id = _daily(api, "3")
+    package = _package(api, medicine_id, "2", "2026-06-01", "soon")
+
+    of_all = api.post(f"/medicines/{medicine_id}/stock/loss", {"amount": "5.5"})
+    of_one = api.post(f"/medicines/{medicine_id}/stock/loss", {"amount": "3", "package_id": package})
+
+    assert (of_all.status_code, of_one.status_code) == (409, 409)
+    assert of_one.get_json()["detail"] == "less than 3 is there by the ledger; count what is left, and send a recount"
+    assert _left(api, medicine_id) == {"soon": "2"}
+
+
 def test_a_recount_of_one_package_leaves_the_others(api: Any):
     medicine_id = _daily(api)
     late = _package(api, medicine_id, "5", "2027-01-01", "late")

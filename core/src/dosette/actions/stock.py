@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from dosette.actions.medicines import NO_SUCH_MEDICINE
 from dosette.actions.replies import Answer, Request, answer
-from dosette.domain.errors import NotFound
+from dosette.domain.errors import NotFound, Refused
 from dosette.storage import stock as sql
 from dosette.storage.connection import Database, Entry
 
@@ -39,7 +39,7 @@ def recount(database: Database, entry: Entry, medicine_id: str, line: Line, requ
 
 
 def lose(database: Database, entry: Entry, medicine_id: str, line: Line, request: Request, now: datetime) -> Answer:
-    """So much is gone: dropped, expired, given away. Raises NotFound."""
+    """So much is gone: dropped, expired, given away. Raises NotFound; Refused when less was there, so that a recount is due."""
     return _add(database, entry, medicine_id, "loss", line, request, now)
 
 
@@ -62,6 +62,8 @@ def _add(
     told = answer(outcome, body, request.key)
     if told is None and outcome == "no-package":
         raise NotFound("there is no such package of this medicine; GET /api/v1/medicines/{id}/stock lists them")
+    if told is None and outcome == "not-there":
+        raise Refused(f"less than {line.amount} is there by the ledger; count what is left, and send a recount")
     if told is None:
         raise NotFound(NO_SUCH_MEDICINE)
     return told

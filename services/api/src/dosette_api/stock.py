@@ -54,7 +54,7 @@ def recount(medicine_id: UUID) -> Response:
 
 
 @views.post("/medicines/<uuid:medicine_id>/stock/loss")
-@described(StockAdded, status=201, json=Loss, key=True, refusals=(404,))
+@described(StockAdded, status=201, json=Loss, key=True, refusals=(404, 409))
 def lose(medicine_id: UUID) -> Response:
     """So much is gone: dropped, expired, given away."""
     entry, request, given = writer(STOCK), action(), body(Loss)

@@ -203,13 +203,13 @@ BEGIN
         VALUES (entered_household(), of_medicine, new_batch, new_expires_on, now)
         RETURNING id INTO into_package;
     END IF;
-    IF entry_kind = 'recount' THEN
-        SELECT coalesce(CASE WHEN into_package IS NULL THEN (SELECT on_hand FROM stock WHERE medicine_id = of_medicine)
-                             ELSE (SELECT amount_left FROM packages WHERE id = into_package) END, 0) INTO here;
-        wanted := wanted - here;
-    ELSIF entry_kind = 'loss' THEN
-        wanted := -wanted;
+    SELECT coalesce(CASE WHEN into_package IS NULL THEN (SELECT on_hand FROM stock WHERE medicine_id = of_medicine)
+                         ELSE (SELECT amount_left FROM packages WHERE id = into_package) END, 0) INTO here;
+    IF entry_kind = 'loss' AND wanted > here THEN
+        outcome := 'not-there';
+        RETURN;
     END IF;
+    wanted := CASE entry_kind WHEN 'recount' THEN wanted - here WHEN 'loss' THEN -wanted ELSE wanted END;
     made := CASE WHEN wanted = 0 THEN keep_line(of_medicine, entry_kind, 0, into_package, why, now)
                  WHEN wanted < 0 THEN use_stock(of_medicine, -wanted, entry_kind, into_package, NULL, now, why)
                  ELSE keep_line(of_medicine, entry_kind, wanted, into_package, why, now) END;
