@@ -202,7 +202,7 @@ def test_a_batch_has_a_result_for_each_in_its_order(api: Any):
     dose, _, evening = api.dose_of(one), api.dose_of(other), api.dose_of(late, "20:00")
     items = [{"medicine_id": other}, {"dose_id": dose["id"]}, {"dose_id": evening["id"]}, {"dose_id": api.home.id}]
 
-    told = api.post("/medicines/batch-take", {"items": items + [{"dose_id": dose["id"]}]}, key="batch")
+    told = api.post("/medicines/batch-take", {"items": [*items, {"dose_id": dose["id"]}]}, key="batch")
 
     results = told.get_json()["results"]
     assert [result["outcome"] for result in results] == ["done", "done", "refused", "no-dose", "refused"]
@@ -211,7 +211,7 @@ def test_a_batch_has_a_result_for_each_in_its_order(api: Any):
         "taken",
         "planned",
     )
-    again = api.post("/medicines/batch-take", {"items": items + [{"dose_id": dose["id"]}]}, key="batch")
+    again = api.post("/medicines/batch-take", {"items": [*items, {"dose_id": dose["id"]}]}, key="batch")
     assert (again.data, again.headers["Idempotency-Replayed"]) == (told.data, "true")
 
 

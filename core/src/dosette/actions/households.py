@@ -14,7 +14,7 @@ from dosette.domain.members import SCOPES, scopes_of
 from dosette.domain.zones import offsets
 from dosette.storage import access
 from dosette.storage import households as sql
-from dosette.storage.access import at_console, token_digest
+from dosette.storage.access import at_console, looking_in, token_digest
 from dosette.storage.connection import Database, Entry
 
 
@@ -56,16 +56,12 @@ def at_home(database: Database, name: str | None) -> Entry:
 
     Raises NotFound; Refused when there are several and none is named.
     """
-    all_of_them = database.run(access.HOUSEHOLDS)
-    chosen = [household_id for household_id, its_name in all_of_them if name in (None, its_name)]
-    if not chosen:
-        which = f" {name}" if name else ""
-        raise NotFound(
-            f"there is no household{which} yet; make one with: dosette found NAME --zone ZONE (or dosette demo)"
-        )
-    if len(chosen) > 1:
-        raise Refused(f"there are {len(chosen)} households; say which with --household NAME")
-    return at_console(chosen[0])
+    return at_console(_only(database, name))
+
+
+def to_look_into(database: Database, name: str | None) -> Entry:
+    """The same, to read only. Raises as `at_home` does."""
+    return looking_in(_only(database, name))
 
 
 def add_member(database: Database, entry: Entry, name: str, role: str, request: Request, now: datetime) -> Answer:
@@ -96,6 +92,20 @@ def add_token(
     if not made:
         raise _no_member(member)
     return token
+
+
+def _only(database: Database, name: str | None) -> str:
+    all_of_them = database.run(access.HOUSEHOLDS)
+    chosen = [household_id for household_id, its_name in all_of_them if name in (None, its_name)]
+    if not chosen:
+        which = f" {name}" if name else ""
+        raise NotFound(
+            f"there is no household{which} yet; make one with: dosette found NAME --zone ZONE (or dosette demo)"
+        )
+    if len(chosen) > 1:
+        raise Refused(f"there are {len(chosen)} households; say which with --household NAME")
+    household_id: str = chosen[0]
+    return household_id
 
 
 def _scopes_of(database: Database, entry: Entry, member: str | None) -> Sequence[str]:

@@ -26,6 +26,13 @@ def at_console(household_id: str) -> Entry:
     return Entry("SELECT enter_console(%(entry_household)s); ", {"entry_household": household_id})
 
 
+def looking_in(household_id: str) -> Entry:
+    """The same person, who only looks: nobody waits for them."""
+    return Entry(
+        "SELECT enter_as(%(entry_household)s, NULL, NULL, 'console', false); ", {"entry_household": household_id}
+    )
+
+
 def locking(household_ids: Sequence[str]) -> Entry:
     """The scheduler, over the rows of these households, locked in the order that everybody keeps."""
     return Entry("SELECT lock_households(%(entry_households)s); ", {"entry_households": uuids(household_ids)})

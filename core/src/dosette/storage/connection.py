@@ -20,7 +20,7 @@ from psycopg2.extensions import cursor as Cursor
 from psycopg2.extensions import register_adapter
 from psycopg2.extras import UUID_adapter
 
-from dosette.domain.errors import DosetteError, Forbidden, Invalid, Unauthorized, Unavailable
+from dosette.domain.errors import DosetteError, Forbidden, Invalid, Refused, Unauthorized, Unavailable
 from dosette.metrics import counter, histogram
 
 STATEMENT_TIMEOUT_MS = 3000
@@ -100,6 +100,18 @@ class Database:
             raise
         self._borrowed(lambda link: link.say("COMMIT"))
 
+    @contextmanager
+    def at_one_moment(self, entry: Entry) -> Iterator["Moment"]:
+        """A look at everything as it is now, however long it takes, over a connection of its own that ends with the block."""
+        with _as_ours():
+            connection = connect(self._url, self._application)
+        try:
+            moment = Moment(connection)
+            moment.begin(entry)
+            yield moment
+        finally:
+            connection.close()
+
     def ping(self) -> None:
         """Raises Unavailable when PostgreSQL does not answer."""
         self._borrowed(lambda link: link.say("SELECT 1"))
@@ -125,6 +137,32 @@ class Database:
             self.close()
             link = self._local.link = _Link(connect(self._url, self._application))
         return link
+
+
+class Moment:
+    """One transaction that sees nothing of what others do meanwhile."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def begin(self, entry: Entry) -> None:
+        with _as_ours(), self._connection.cursor() as cursor:
+            cursor.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ; {entry.sql.rstrip('; ')}", entry.values)
+
+    def pages(self, query: str, size: int) -> Iterator[list[Row]]:
+        """The rows of a query, so many at a time: neither we nor PostgreSQL hold them all."""
+        with _as_ours(), self._connection.cursor() as cursor:
+            cursor.execute(f"DECLARE page NO SCROLL CURSOR FOR {query}")
+        while rows := self._fetch(size):
+            yield rows
+        with _as_ours(), self._connection.cursor() as cursor:
+            cursor.execute("CLOSE page")
+
+    def _fetch(self, size: int) -> list[Row]:
+        _messages.inc()
+        with _as_ours(), self._connection.cursor() as cursor:
+            cursor.execute("FETCH %s FROM page", (size,))
+            return cursor.fetchall()
 
 
 class _Link:
@@ -199,6 +237,8 @@ def _error(error: psycopg2.Error) -> DosetteError | None:
     code = error.pgcode
     if code == "DO401":
         return Unauthorized("this token is unknown or was revoked; make one with: dosette token create")
+    if code == "DO409":
+        return Refused(error.diag.message_primary or "")
     if code == "DO403":
         scope = error.diag.message_primary
         return Forbidden(f"this token lacks the scope {scope}; make one with: dosette token create --scope {scope}")

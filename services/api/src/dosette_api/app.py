@@ -9,6 +9,7 @@ from dosette_api import (
     devices,
     doses,
     errors,
+    exports,
     history,
     household,
     medicines,
@@ -36,7 +37,7 @@ def create_app(outside: Household) -> Flask:
     app.after_request(_stop_watch)
     transfer.register(app)
     errors.register(app)
-    for noun in (medicines, schedules, stock, doses, history, members, devices):
+    for noun in (medicines, schedules, stock, doses, history, members, devices, exports):
         app.register_blueprint(noun.views, url_prefix="/api/v1")
     app.register_blueprint(operations.views)
     publish(app)

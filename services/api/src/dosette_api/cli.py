@@ -1,5 +1,6 @@
 """The command `dosette`: for the person who runs the server, at its console."""
 
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -11,7 +12,7 @@ import click
 import psycopg2
 
 from dosette import process
-from dosette.actions import devices, households
+from dosette.actions import devices, exports, households
 from dosette.actions.devices import ServerKeys
 from dosette.actions.replies import Request
 from dosette.domain.errors import DosetteError
@@ -21,6 +22,7 @@ from dosette.storage.connection import Database
 from dosette.storage.migrate import ROLES as DATABASE_ROLES
 from dosette.storage.migrate import migrate as apply_migrations
 from dosette_api import demo as demonstration
+from dosette_api.moving import checked
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -72,6 +74,38 @@ def found(started: Process, name: str, zone: str) -> None:
     if zone not in available_timezones():
         _give_up(f"{zone} is not an IANA time zone; Europe/Berlin is one")
     click.echo(households.found(_database(started), name, zone, started.clock()))
+
+
+@main.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--household", help="Name of the household, where there are several.")
+@_console
+def export_household(started: Process, file: Path, household: str | None) -> None:
+    """Write everything of a household to FILE, for its owner alone to read."""
+    database = _database(started)
+    home = households.to_look_into(database, household)
+    try:
+        with open(file, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+            out.writelines(exports.export(database, home))
+    except OSError as error:
+        _give_up(f"{file} can't be written: {error.strerror}")
+    click.echo(f"the household is in {file}")
+
+
+@main.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--household", help="Name of the empty household that it becomes, where there are several.")
+@_console
+def import_household(started: Process, file: Path, household: str | None) -> None:
+    """Make an empty household the one in FILE, with all its ids and history."""
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        _give_up(f"{file} can't be read: {error.strerror}")
+    database, zone = _database(started), checked(raw).household.zone
+    home = households.at_home(database, household)
+    told = exports.move_in(database, home, raw.decode(), zone, Request(None, b""), started.clock())
+    click.echo(told.body)
 
 
 @main.group()

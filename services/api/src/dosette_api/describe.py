@@ -1,4 +1,4 @@
-"""The OpenAPI description, from the shapes that the views name. SpecTree describes; it checks nothing at run time."""
+"""The OpenAPI description, from the shapes that the views name. SpecTree describes; it does nothing at run time."""
 
 from collections.abc import Callable
 from functools import cache
@@ -18,6 +18,8 @@ PATH = "/api/v1/openapi.json"
 
 _BODY_MAY_BE_ABSENT: set[str] = set()
 _MEDIA: dict[str, str] = {}
+_TOLD: dict[Callable[..., Any], Callable[..., Any]] = {}
+"""Each view that is described, as SpecTree wraps it: the wrapper would read every answer, so it never serves one."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -59,7 +61,7 @@ def described(
         _MEDIA[view.__name__] = media
         if body_may_be_absent:
             _BODY_MAY_BE_ABSENT.add(view.__name__)
-        decorated: View = description.validate(
+        told = description.validate(
             query=query,
             json=json,
             headers=IdempotencyKey if key else None,
@@ -67,14 +69,15 @@ def described(
             operation_id=view.__name__,
             skip_validation=True,
         )(view)
-        return decorated
+        _TOLD[view] = told
+        return view
 
     return decorate
 
 
 def publish(app: Flask) -> None:
     """Serves the description, open to everybody, made once."""
-    description.app = app
+    description.app = _on_paper(app)
 
     @app.get(PATH)
     def openapi() -> FlaskResponse:
@@ -82,9 +85,20 @@ def publish(app: Flask) -> None:
         return FlaskResponse(_body(), mimetype="application/json")
 
 
+def _on_paper(app: Flask) -> Flask:
+    """An app with the same paths, made of what SpecTree can read."""
+    paper = Flask(__name__, static_folder=None)
+    for rule in app.url_map.iter_rules():
+        told = _TOLD.get(app.view_functions[rule.endpoint])
+        if told is not None:
+            paper.add_url_rule(rule.rule, rule.endpoint, told, methods=rule.methods)
+    return paper
+
+
 @cache
 def _body() -> str:
-    return json_text(_finished(description.spec))
+    with description.app.app_context():
+        return json_text(_finished(description.spec))
 
 
 def _finished(spec: dict[str, Any]) -> dict[str, Any]:

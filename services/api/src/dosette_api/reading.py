@@ -34,17 +34,22 @@ def writer(scope: str) -> Entry:
 
 def body(shape: type[T]) -> T:
     """The JSON body as `shape`. Raises Malformed when it is not JSON, Invalid when a field is wrong."""
-    raw = request.get_data(cache=True)
-    if request.mimetype != "application/json":
-        raise Malformed(f"send the body as Content-Type: application/json, not {request.mimetype or 'without a type'}")
+    raw = raw_json()
     try:
         read = msgspec.json.decode(raw, type=shape, strict=True)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+        raise invalid(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"the body is not JSON: {error}") from None
     json.loads(raw, object_pairs_hook=_named_once)
     return read
+
+
+def raw_json() -> bytes:
+    """The body as it came. Raises Malformed when it does not say that it is JSON."""
+    if request.mimetype != "application/json":
+        raise Malformed(f"send the body as Content-Type: application/json, not {request.mimetype or 'without a type'}")
+    return request.get_data(cache=True)
 
 
 def optional_body(shape: type[T]) -> T:
@@ -61,7 +66,7 @@ def query(shape: type[T]) -> T:
     try:
         return msgspec.convert({name: _typed(name, value) for name, value in given.items()}, shape, strict=True)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+        raise invalid(str(error)) from None
 
 
 def action() -> Request:
@@ -102,7 +107,7 @@ def _typed(name: str, value: str) -> object:
     return int(value) if name == "limit" and re.fullmatch(r"-?[0-9]{1,9}", value) else value
 
 
-def _invalid(told: str) -> Invalid:
+def invalid(told: str) -> Invalid:
     """msgspec's sentence, with the field first: "steps[0].time: Expected `str`, got `int`"."""
     found = _AT.fullmatch(told)
     what, path = (found["what"], found["path"] or "") if found else (told, "")

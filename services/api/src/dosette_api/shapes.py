@@ -468,6 +468,24 @@ class TripEffect(Struct):
     medicines: list[TripMedicine]
 
 
+class MovedIn(Struct):
+    """How many rows of each list moved in."""
+
+    members: int
+    devices: int
+    contacts: int
+    medicines: int
+    schedule_versions: int
+    schedules: int
+    doses: int
+    dose_events: int
+    conflicts: int
+    packages: int
+    stock_entries: int
+    reminders: int
+    deliveries: int
+
+
 class HouseholdMoved(Struct):
     """`changed`: how many schedules got a new version."""
 

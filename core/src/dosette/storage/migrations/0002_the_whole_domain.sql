@@ -398,7 +398,7 @@ BEGIN ATOMIC  -- one dose with its names looked up; lists join instead
      WHERE m.id = dose.medicine_id;
 END;
 
--- The chain, with the detail; a household that moves in brings its own, which adopt_chain() proves
+-- The chain, with the detail; a household that moves in brings its own
 
 CREATE FUNCTION event_digest(event dose_events) RETURNS bytea LANGUAGE sql IMMUTABLE
 RETURN sha256(event.salt || convert_to((
@@ -452,16 +452,6 @@ BEGIN ATOMIC
       FROM home, newest WHERE home.seq <> coalesce(newest.seq, 0) OR home.head <> coalesce(newest.hash, sha256(''))
      ORDER BY 1;
 END;
-
-CREATE FUNCTION adopt_chain(moved_from uuid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = dosette AS $$
-DECLARE
-    newest dose_events;
-BEGIN
-    SELECT * INTO newest FROM dose_events WHERE household_id = entered_household() ORDER BY seq DESC LIMIT 1;
-    UPDATE households
-       SET chain_id = moved_from, seq = coalesce(newest.seq, 0), head = coalesce(newest.hash, sha256(''))
-     WHERE id = entered_household();
-END $$;
 
 -- Limits of medicines as needed: by active ingredient, over all products and all who give
 
@@ -862,7 +852,6 @@ GRANT SELECT, INSERT ON packages TO dosette_api;
 GRANT SELECT ON packages TO dosette_scheduler;
 GRANT UPDATE (offset_since, utc_offset) ON households TO dosette_api, dosette_scheduler;
 GRANT UPDATE (lead_days, closed_weekdays, closed_on) ON households TO dosette_api;
-GRANT INSERT ON deliveries TO dosette_api;  -- a household that moves in brings what was told
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA dosette FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION local_day(timestamptz, timestamptz[], interval[]), household_day(timestamptz),
@@ -880,5 +869,5 @@ GRANT EXECUTE ON FUNCTION local_day(timestamptz, timestamptz[], interval[]), hou
 GRANT EXECUTE ON FUNCTION household_json(households), runs_out_on(numeric, date, date, bigint[], numeric), order_by_on(date, integer, smallint[], date[]),
     stock_told(uuid, uuid[]), add_stock(uuid, text, numeric, uuid, text, date, text, timestamptz),
     keep_line(uuid, text, numeric, uuid, text, timestamptz), supply(timestamptz, uuid), medicine_json(medicines, members, numeric, numeric, date, date, integer, date, boolean),
-    medicine_told(uuid, timestamptz), broken_links(uuid), adopt_chain(uuid)
+    medicine_told(uuid, timestamptz), broken_links(uuid)
     TO dosette_api;

@@ -1,0 +1,339 @@
+"""What an export may hold: every value and every reference is checked before a household moves in.
+
+PostgreSQL's own foreign keys are not enough: they look past row-level security, and would let a file point into another household.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from dosette.actions.exports import FORMAT, VERSION
+from dosette.domain.errors import Invalid
+from dosette_api.errors import Malformed
+from dosette_api.reading import invalid
+from dosette_api.schedules import check_zone
+from dosette_api.shapes import Form, Line, Note
+
+Amount = Annotated[str, Meta(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,12})?$(?!\n)")]
+Bytes = Annotated[str, Meta(pattern=r"^\\x([0-9a-f]{2})*$(?!\n)")]
+Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+At = Annotated[datetime, Meta(tz=True)]
+Text = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*$(?!\n)")]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class _Row(Struct, forbid_unknown_fields=True, gc=False):
+    """One row of a list. What ends in a table's name refers to a row of it."""
+
+
+class HouseholdRow(_Row):
+    id: UUID
+    name: Line
+    zone: str
+    lead_days: Count
+    closed_weekdays: list[Annotated[int, Meta(ge=0, le=6)]]
+    closed_on: list[date]
+    created_at: At
+    events: Count
+    head: Hash
+
+
+class MemberRow(_Row):
+    id: UUID
+    name: Line
+    role: Literal["admin", "caregiver", "self", "viewer"]
+    created_at: At
+
+
+class DeviceRow(_Row):
+    id: UUID
+    name: Line
+    generation: Count
+    plan_number: Count
+    pressed: Count
+    last_press_at: At | None
+    paired_at: At
+    revoked_at: At | None
+
+
+class ContactRow(_Row):
+    id: UUID
+    member_id: UUID
+    channel: Text
+    address: Text
+    created_at: At
+
+
+class IngredientRow(_Row):
+    name: Line
+    amount: Amount | None
+    unit: str | None
+
+
+class MedicineRow(_Row):
+    id: UUID
+    member_id: UUID
+    name: Line
+    strength: Line
+    form: Form
+    unit: Line
+    ingredients: list[IngredientRow]
+    note: Note
+    low_days: Count
+    created_at: At
+    archived_at: At | None
+
+
+class StepRow(_Row):
+    time: str | None
+    amount: Amount
+    weekdays: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]]
+    starts_on: date | None = None
+    ends_on: date | None = None
+
+
+class PauseRow(_Row):
+    starts_on: date
+    ends_on: date | None
+
+
+class VersionRow(_Row):
+    medicine_id: UUID
+    number: Count
+    zone: str
+    starts_on: date
+    ends_on: date | None
+    critical: bool
+    window_minutes: Count | None
+    steps: list[StepRow]
+    created_at: At
+    created_by: UUID | None
+    kind: Literal["fixed", "elapsed", "as_needed"]
+    every_days: Count | None
+    every_weeks: Count | None
+    month_days: list[Count]
+    days_on: Count | None
+    days_off: Count | None
+    every_minutes: Count | None
+    counted_from: Literal["last_taken", "anchor"] | None
+    anchor_at: At | None
+    min_gap_minutes: Count | None
+    most_per_24_h: Amount | None
+    pauses: list[PauseRow]
+
+
+class ScheduleRow(_Row):
+    medicine_id: UUID
+    version: Count
+    planned_until: At | None
+    daily_use: Amount | None
+    kind: Literal["fixed", "elapsed", "as_needed"]
+    amount: Amount | None
+    min_gap_minutes: Count | None
+    most_per_24_h: Amount | None
+    follows_minutes: Count | None
+    use_from: date | None
+    use_through: list[Count] | None
+
+
+class DoseRow(_Row):
+    id: UUID
+    medicine_id: UUID
+    member_id: UUID
+    version: Count | None
+    slot_on: date
+    slot_time: str
+    amount: Amount
+    opens_at: At
+    due_at: At
+    late_at: At
+    closes_at: At
+    status: Literal["pending", "taken", "skipped", "missed", "cancelled"]
+    resolved_at: At | None
+    resolved_by: UUID | None
+    resolved_on: UUID | None
+    kind: Literal["planned", "elapsed", "as_needed", "extra"]
+    snoozed_until: At | None
+    taken_amount: Amount | None
+
+
+class EventRow(_Row):
+    seq: Count
+    dose_id: UUID
+    kind: Literal["taken", "skipped", "snoozed", "missed", "undone", "corrected", "conflict"]
+    at: At
+    recorded_at: At
+    by_member: UUID | None
+    device_id: UUID | None
+    source: Line
+    key: Text | None
+    reason: Text | None
+    salt: Bytes
+    content_digest: Bytes
+    hash: Bytes
+    detail: dict[str, Any] | None
+
+
+class ConflictRow(_Row):
+    id: UUID
+    dose_id: UUID
+    report: Literal["take", "skip"]
+    at: At
+    recorded_at: At
+    by_member: UUID | None
+    device_id: UUID | None
+    reason: Text
+    status: Literal["open", "not_taken", "taken"]
+    resolved_at: At | None
+    resolved_by: UUID | None
+
+
+class PackageRow(_Row):
+    id: UUID
+    medicine_id: UUID
+    batch: Line | None
+    expires_on: date | None
+    created_at: At
+
+
+class StockEntryRow(_Row):
+    id: UUID
+    medicine_id: UUID
+    kind: Literal["opening", "refill", "taken", "loss", "recount", "undone"]
+    amount: Amount
+    dose_id: UUID | None
+    at: At
+    by_member: UUID | None
+    device_id: UUID | None
+    source: Line
+    reason: Text | None
+    package_id: UUID | None
+
+
+class ReminderRow(_Row):
+    id: UUID
+    dose_id: UUID
+    kind: Line
+    due_at: At
+    status: Literal["waiting", "told", "dropped", "parked"]
+    reason: Text | None
+    rung_at: At | None
+    attempts: Count
+    told_at: At | None
+
+
+class DeliveryRow(_Row):
+    id: UUID
+    reminder_id: UUID
+    contact_id: UUID
+    status: Literal["delivered", "failed"]
+    error: Text | None
+    at: At
+
+
+class Export(Struct, forbid_unknown_fields=True):
+    """A whole household, as `GET /export` writes it."""
+
+    format: str
+    version: int
+    household: HouseholdRow
+    members: list[MemberRow]
+    devices: list[DeviceRow]
+    contacts: list[ContactRow]
+    medicines: list[MedicineRow]
+    schedule_versions: list[VersionRow]
+    schedules: list[ScheduleRow]
+    doses: list[DoseRow]
+    dose_events: list[EventRow]
+    conflicts: list[ConflictRow]
+    packages: list[PackageRow]
+    stock_entries: list[StockEntryRow]
+    reminders: list[ReminderRow]
+    deliveries: list[DeliveryRow]
+
+
+_REFERS = {
+    "member_id": "members",
+    "by_member": "members",
+    "created_by": "members",
+    "resolved_by": "members",
+    "device_id": "devices",
+    "resolved_on": "devices",
+    "contact_id": "contacts",
+    "medicine_id": "medicines",
+    "dose_id": "doses",
+    "package_id": "packages",
+    "reminder_id": "reminders",
+}
+_ONCE: dict[str, tuple[tuple[str, ...], ...]] = {
+    "members": (("name",),),
+    "devices": (("name",),),
+    "schedule_versions": (("medicine_id", "number"),),
+    "schedules": (("medicine_id",),),
+    "dose_events": (("seq",),),
+    "reminders": (("dose_id", "kind"),),
+}
+_LISTS = {name: get_args(hint)[0] for name, hint in get_type_hints(Export).items() if get_origin(hint) is list}
+"""The lists of an export, each with the shape of its rows."""
+
+
+class _Head(Struct):
+    format: str
+    version: int
+
+
+def checked(raw: bytes) -> Export:
+    """The file. Raises Malformed when it is not JSON; Invalid, naming the field, when it is not an export, not of a version that
+    this program knows, or when a value or a reference in it is wrong."""
+    try:
+        head = msgspec.json.decode(raw, type=_Head)
+        if (head.format, head.version) != (FORMAT, VERSION):
+            said = f"{head.format} version {head.version}"
+            raise Invalid(f"format: this is {said}; this program reads {FORMAT} version {VERSION}", {"field": "format"})
+        file = msgspec.json.decode(raw, type=Export, strict=True)
+    except msgspec.ValidationError as error:
+        raise invalid(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"the body is not JSON: {error}") from None
+    check_zone(file.household.zone)
+    for field, why in _faults(file):
+        raise Invalid(f"{field}: {why}", {"field": field})
+    return file
+
+
+def _faults(file: Export) -> Iterator[tuple[str, str]]:
+    ids = {
+        name: {each.id for each in getattr(file, name)} for name, row in _LISTS.items() if "id" in row.__struct_fields__
+    }
+    versions = {(version.medicine_id, version.number) for version in file.schedule_versions}
+    for name, shape in _LISTS.items():
+        rows = getattr(file, name)
+        for columns in (*_ONCE.get(name, ()), *((("id",),) if name in ids else ())):
+            yield from _doubles(name, rows, columns)
+        for column, list_ in _REFERS.items():
+            if column in shape.__struct_fields__:
+                yield from _strangers(name, rows, column, list_, ids[list_])
+    for name in ("schedules", "doses"):
+        for number, row in enumerate(getattr(file, name)):
+            if row.version is not None and (row.medicine_id, row.version) not in versions:
+                yield f"{name}[{number}].version", f"its medicine has no version {row.version} in this file"
+
+
+def _doubles(name: str, rows: Sequence[Struct], columns: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    seen: set[tuple[object, ...]] = set()
+    for number, row in enumerate(rows):
+        value = tuple(getattr(row, column) for column in columns)
+        if value in seen:
+            yield f"{name}[{number}].{columns[-1]}", f"{value[-1]} stands twice in this list"
+        seen.add(value)
+
+
+def _strangers(name: str, rows: Sequence[Struct], column: str, list_: str, ids: set[UUID]) -> Iterator[tuple[str, str]]:
+    for number, row in enumerate(rows):
+        value = getattr(row, column)
+        if value is not None and value not in ids:
+            yield f"{name}[{number}].{column}", f"{value} is not in this file's {list_}"

@@ -1,0 +1,298 @@
+"""A household as one file, and a household from one: on a second, empty database as on another server."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+
+from conftest import TEMPLATE, Server
+from dosette.actions import devices, doses, exports, households, reminders, schedules
+from dosette.actions.devices import ServerKeys
+from dosette.actions.reminders import Delivery
+from dosette.domain.members import MEMBERS, READ, SCOPES
+from dosette.storage import exports as export_sql
+from dosette.storage.access import at_console
+from dosette.storage.connection import Database
+from dosette.testing import NOON, a_press
+from dosette_api.app import create_app
+from dosette_api.household import Household
+from dosette_local.servers.postgres import Postgres
+
+LISTS = tuple(export_sql.LISTS)
+
+
+@pytest.fixture
+def elsewhere(postgres: Postgres, database_of: Callable[[str], Database]) -> Iterator[Any]:
+    """A client of another server, of whose only household nothing is known but its token."""
+    name = f"test_{uuid4().hex}"
+    _administer(postgres, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, TEMPLATE)
+    database = Server(f"127.0.0.1:{postgres.port}", name).database("api")
+    household_id = households.found(database, "Empty", "UTC", NOON)
+    token = households.add_token(database, at_console(household_id), "move", None, SCOPES, NOON)
+    app = create_app(Household(database, lambda: NOON + timedelta(hours=1), None))
+    client = app.test_client()
+
+    def send(method: str, path: str, **said: Any) -> Any:
+        return client.open(
+            f"/api/v1{path}",
+            method=method,
+            headers={"Authorization": f"Bearer {token}"} | said.pop("headers", {}),
+            **said,
+        )
+
+    send.database = database  # type: ignore[attr-defined]
+    yield send
+    database.close()
+    _administer(postgres, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture
+def full(api: Any, database_of: Callable[[str], Database]) -> Any:
+    """A household with a row of every kind in every list."""
+    scheduler, worker = database_of("scheduler"), database_of("worker")
+    fixed, elapsed, needed, gone = (
+        api.add_medicine(name=name, ingredients=[{"name": name, "amount": "0.5", "unit": "g"}])["id"] for name in "ABCD"
+    )
+    dose = api.dose_of(fixed)
+    api.put(f"/medicines/{elapsed}/schedule", {"kind": "elapsed", "every_minutes": 480, "steps": [{"amount": "1.50"}]})
+    rule = {"kind": "as_needed", "steps": [{}], "most_per_24_h": "4.0", "pauses": [{"starts_on": "2026-05-01"}]}
+    api.put(f"/medicines/{needed}/schedule", rule)
+    households.add_contact(api.home.database, api.home.console, api.home.bruno, "file", "bruno.jsonl", NOON)
+    panel = devices.pair(
+        api.home.database, api.home.console, "Kitchen", ServerKeys("secret"), "redis:6379", "", NOON
+    ).device_id
+    api.post(f"/medicines/{fixed}/stock/refill", {"amount": "10.5", "batch": "A", "expires_on": "2027-01-01"})
+    api.post(f"/medicines/{elapsed}/take", {"amount": "1"})
+    api.post(f"/medicines/{needed}/take", {"override_reason": "why not"})
+    api.post(f"/doses/{dose['id']}/snooze")
+    api.clock.now = NOON + timedelta(minutes=31)
+    rung = reminders.ring(scheduler, api.clock.now)
+    for claimed in reminders.claim(worker, rung, api.clock.now):
+        reminders.record(worker, claimed, [Delivery(claimed.contacts[0].id, None)], api.clock.now)
+    api.post(f"/doses/{dose['id']}/take")
+    api.post(f"/doses/{dose['id']}/correct", {"at": NOON.isoformat()})
+    doses.take_in(scheduler, a_press(panel, dose["id"], at=NOON), api.clock.now, api.clock.now)
+    extra = api.post(f"/doses/{dose['id']}/take", {"extra": True}).get_json()["id"]
+    api.post(f"/doses/{extra}/undo")
+    api.post(f"/medicines/{fixed}/stock/loss", {"amount": "0.25", "reason": 'é 😀 \\ "'})
+    api.send("DELETE", f"/medicines/{gone}")
+    api.patch("/household", {"closed_weekdays": ["sun"], "closed_on": ["2026-12-25"], "lead_days": 4})
+    return api
+
+
+def test_a_household_moves_to_another_server_and_is_the_same_again(full: Any, elsewhere: Any):
+    file = full.get("/export")
+    assert all(file.get_json()[name] for name in LISTS), "put a row into every list"
+
+    told = elsewhere("POST", "/import", data=file.data, content_type="application/json")
+
+    assert told.status_code == 200, told.text
+    assert told.get_json() == {name: len(file.get_json()[name]) for name in LISTS}
+    assert elsewhere("GET", "/export").data == file.data
+
+
+def test_the_same_state_gives_the_same_file_for_its_owner_alone(full: Any):
+    first, second = full.get("/export"), full.get("/export")
+
+    assert first.data == second.data
+    assert first.headers["Content-Disposition"] == 'attachment; filename="dosette-export.json"'
+    assert (first.get_json()["format"], first.get_json()["version"]) == ("dosette-household", 1)
+    reads = households.add_token(full.home.database, full.home.console, "reads", None, [READ], NOON)
+    assert full.send("GET", "/export", headers={"Authorization": f"Bearer {reads}"}).status_code == 403
+
+
+def test_no_amount_is_a_json_number_and_no_secret_is_in_it(full: Any):
+    text = full.get("/export").text
+
+    def no_float(number: str) -> float:
+        raise AssertionError(number)
+
+    json.loads(text, parse_float=no_float)
+    assert not any(word in text for word in ("token", "lease", 'digest": null', "password"))
+
+
+def test_life_goes_on_where_a_household_moved_in(full: Any, elsewhere: Any):
+    elsewhere("POST", "/import", data=full.get("/export").data, content_type="application/json")
+    (due,) = [
+        item
+        for item in elsewhere("GET", "/doses?state=planned&limit=200").get_json()["items"]
+        if item["kind"] == "elapsed"
+    ][:1]
+    medicine_id = due["medicine"]["id"]
+    here = full.get(f"/medicines/{medicine_id}").get_json()
+
+    there = elsewhere("GET", f"/medicines/{medicine_id}").get_json()
+    taken = elsewhere("POST", f"/medicines/{medicine_id}/take", json={"extra": True}, headers={"Idempotency-Key": "k"})
+
+    assert there == here
+    assert taken.status_code == 200, taken.text
+    events = elsewhere("GET", "/history").get_json()["items"]
+    assert events[0]["seq"] == events[1]["seq"] + 1
+
+
+def test_a_household_that_is_lived_in_takes_no_other(full: Any):
+    told = full.send("POST", "/import", data=full.get("/export").data, content_type="application/json")
+
+    assert (told.status_code, told.get_json()["members"]) == (409, 2)
+    assert "this household is not empty (" in told.get_json()["detail"]
+
+
+def test_ids_that_are_on_the_server_already_are_refused_by_name(full: Any):
+    household_id = households.found(full.home.database, "Twin", "UTC", NOON)
+    token = households.add_token(full.home.database, at_console(household_id), "move", None, SCOPES, NOON)
+    raw = full.get("/export").data
+
+    told = full.send(
+        "POST", "/import", data=raw, content_type="application/json", headers={"Authorization": f"Bearer {token}"}
+    )
+
+    first = min(json.loads(raw)["members"], key=lambda member: member["id"])["id"]
+    assert (told.status_code, told.get_json()["list"], told.get_json()["id"]) == (409, "members", first)
+    assert f"members: {first} is on this server already" in told.get_json()["detail"]
+
+
+def _change(file: dict[str, Any], path: str, value: Any) -> None:
+    *way, last = [int(step) if step.isdigit() else step for step in path.split(".")]
+    at: Any = file
+    for step in way:
+        at = at[step]
+    at[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field"),
+    [
+        ("format", "something", "format"),
+        ("version", 2, "format"),
+        ("household.zone", "Mars/Olympus", "zone"),
+        ("household.created_at", "2026-03-04T12:00:00", "household.created_at"),
+        ("members.0.role", "king", "members[0].role"),
+        ("members.1.name", "Ana", "members[1].name"),
+        ("medicines.0.member_id", "01980000-0000-7000-8000-000000000001", "medicines[0].member_id"),
+        ("doses.3.amount", 1, "doses[3].amount"),
+        ("doses.3.amount", "NaN", "doses[3].amount"),
+        ("doses.0.version", 9, "doses[0].version"),
+        ("doses.0.colour", "red", "doses[0].colour"),
+        ("dose_events.0.device_id", "01980000-0000-7000-8000-000000000001", "dose_events[0].device_id"),
+        ("dose_events.1.seq", 1, "dose_events[1].seq"),
+        ("stock_entries.0.reason", "a\x00b", "stock_entries[0].reason"),
+        ("deliveries", {}, "deliveries"),
+    ],
+)
+def test_a_wrong_value_or_reference_is_refused_by_name(full: Any, elsewhere: Any, path: str, value: Any, field: str):
+    file = full.get("/export").get_json()
+    _change(file, path, value)
+
+    told = elsewhere("POST", "/import", json=file)
+
+    assert (told.status_code, told.get_json()["field"]) == (422, field), told.text
+    assert elsewhere("GET", "/members").get_json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("tamper", "said"),
+    [
+        (lambda file: _change(file, "dose_events.2.at", "2026-03-04T11:00:00+00:00"), "event 3: its dose, kind, time"),
+        (lambda file: _change(file, "dose_events.2.reason", "another"), "event 3: who, where from, key, reason"),
+        (lambda file: file["dose_events"].pop(1), "event 3: events 2 to 2 are missing before it"),
+        (lambda file: file["dose_events"].pop(), "the newest events are missing"),
+        (lambda file: _change(file, "household.id", str(uuid4())), "event 1: its dose, kind, time"),
+    ],
+)
+def test_a_chain_that_is_not_whole_does_not_move_in(
+    full: Any, elsewhere: Any, tamper: Callable[[Any], object], said: str
+):
+    file = full.get("/export").get_json()
+    tamper(file)
+
+    told = elsewhere("POST", "/import", json=file)
+
+    assert (told.status_code, said in told.get_json()["detail"]) == (409, True), told.text
+    assert elsewhere("GET", "/members").get_json()["items"] == []
+
+
+def test_the_same_key_imports_once(full: Any, elsewhere: Any):
+    said = {"data": full.get("/export").data, "content_type": "application/json", "headers": {"Idempotency-Key": "k"}}
+
+    first, again = elsewhere("POST", "/import", **dict(said)), elsewhere("POST", "/import", **dict(said))
+
+    assert (again.status_code, again.get_json(), again.headers["Idempotency-Replayed"]) == (
+        200,
+        first.get_json(),
+        "true",
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"), [(b"{", 400), (b"[]", 422), (b"\xff", 400), (b" " * (64 * 1024 * 1024 + 1), 413)]
+)
+def test_what_is_no_export_is_refused(elsewhere: Any, raw: bytes, status: int):
+    told = elsewhere("POST", "/import", data=raw, content_type="application/json")
+
+    assert (told.status_code, told.content_type) == (status, "application/problem+json")
+
+
+def test_the_planner_goes_on_in_a_household_that_moved_in(full: Any, elsewhere: Any):
+    elsewhere("POST", "/import", data=full.get("/export").data, content_type="application/json")
+    before = len(elsewhere("GET", "/doses?until=2026-04-01T00:00:00Z&limit=200").get_json()["items"])
+    household = elsewhere.database.run(households.access.HOUSEHOLDS)[0][0]
+
+    planned = schedules.extend_plans(elsewhere.database, NOON + timedelta(days=3), at_console(household))
+
+    after = elsewhere("GET", "/doses?until=2026-04-01T00:00:00Z&limit=200").get_json()["items"]
+    assert (planned, len(after)) == (
+        len(after) - before,
+        len({(dose["medicine"]["id"], dose["due_at"]) for dose in after}),
+    )
+    assert planned > 0
+
+
+def test_moving_in_is_one_message(full: Any, elsewhere: Any, monkeypatch: pytest.MonkeyPatch):
+    raw, sent, run = full.get("/export").data, [], Database._borrowed
+
+    def counted(self: Database, use: Any) -> Any:
+        sent.append(use)
+        return run(self, use)
+
+    monkeypatch.setattr(Database, "_borrowed", counted)
+    elsewhere("POST", "/import", data=raw, content_type="application/json")
+
+    assert len(sent) == 1
+
+
+def test_an_export_is_read_page_by_page_and_leaves_nothing_behind(full: Any, postgres: Postgres):
+    pages = list(exports.export(full.home.database, full.home.reader()))
+    given_up = exports.export(full.home.database, full.home.reader())
+    next(given_up)
+    given_up.close()
+
+    assert "".join(pages) == full.get("/export").text
+    with psycopg2.connect(postgres.url.rsplit("/", 1)[0] + "/" + full.home.server.name) as connection:
+        cursor = connection.cursor()
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
+        )
+        assert cursor.fetchone() == (0,)
+    connection.close()
+
+
+def test_scope_of_moving_is_that_of_changing_members(api: Any):
+    without = households.add_token(
+        api.home.database, api.home.console, "all but", None, [scope for scope in SCOPES if scope != MEMBERS], NOON
+    )
+    told = api.send("POST", "/import", json={}, headers={"Authorization": f"Bearer {without}"})
+
+    assert told.status_code in (403, 422)
+
+
+def _administer(postgres: Postgres, statement: str, *names: str) -> None:
+    connection = psycopg2.connect(postgres.url.rsplit("/", 1)[0] + "/postgres")
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+    connection.close()
