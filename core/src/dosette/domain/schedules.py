@@ -1,9 +1,9 @@
 """When a medicine is due: from a schedule's rule to instants, and the window around each."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise, zip_longest
 
@@ -134,14 +134,14 @@ def slots(version: Version, after: datetime, until: datetime, next_at: datetime 
 
 def difference(before: Sequence[Slot], after: Sequence[Slot]) -> Difference:
     """Pairs the doses of each local day in their order: what differs moved, what has no partner appears or vanishes."""
-    equal = {_what(slot) for slot in before} & {_what(slot) for slot in after}
+    equal = Counter(map(_what, before)) & Counter(map(_what, after))
     old, new = _by_day(before, equal), _by_day(after, equal)
     pairs = [pair for day in sorted({*old, *new}) for pair in zip_longest(old[day], new[day])]
     return Difference(
         appear=tuple(becomes for was, becomes in pairs if was is None),
         moves=tuple((was, becomes) for was, becomes in pairs if was and becomes),
         vanish=tuple(was for was, becomes in pairs if becomes is None),
-        stay=len(equal),
+        stay=equal.total(),
     )
 
 
@@ -194,7 +194,7 @@ def _fixed(version: Version, after: datetime, until: datetime) -> Iterator[tuple
 def _elapsed(
     version: Version, after: datetime, until: datetime, next_at: datetime | None
 ) -> Iterator[tuple[Step, date, datetime]]:
-    start = next_at or version.anchor_at or instant(version.starts_on, time(), version.zone)
+    start = (next_at or version.anchor_at or instant(version.starts_on, time(), version.zone)).astimezone(UTC)
     passed = max(0, (after - start) // version.interval + 1) if after >= start else 0
     due_at = start + passed * version.interval
     while due_at <= until:
@@ -259,10 +259,14 @@ def _what(slot: Slot) -> tuple[datetime, Decimal]:
     return slot.due_at, slot.amount
 
 
-def _by_day(slots: Iterable[Slot], but: set[tuple[datetime, Decimal]]) -> dict[date, list[Slot]]:
+def _by_day(slots: Iterable[Slot], but: Counter[tuple[datetime, Decimal]]) -> dict[date, list[Slot]]:
+    """Those that are left when `but` are taken away, of which two may be equal: spring may move two to one instant."""
     days: dict[date, list[Slot]] = defaultdict(list)
+    away = but.copy()
     for slot in slots:
-        if _what(slot) not in but:
+        if away[_what(slot)] > 0:
+            away[_what(slot)] -= 1
+        else:
             days[slot.slot_on].append(slot)
     return days
 

@@ -20,11 +20,12 @@ _DAY = timedelta(days=1)
 @dataclass(frozen=True)
 class Use:
     """What a schedule will use up: `through_day[n]` units until the end of the n-th local day from `first` on, then
-    `daily` units a day."""
+    `daily` units a day, `rest` in all; None: it goes on."""
 
     first: date
     through_day: tuple[Decimal, ...]
     daily: Decimal
+    rest: Decimal | None = None
 
 
 def projected_use(version: Version, first: date) -> Use | None:
@@ -32,7 +33,10 @@ def projected_use(version: Version, first: date) -> Use | None:
     if version.kind == AS_NEEDED:
         return None
     days = use_by_day(version, first, DAYS_AHEAD + YEAR)
-    return Use(first, tuple(accumulate(days[:DAYS_AHEAD])), sum(days[DAYS_AHEAD:], Decimal()) / YEAR)
+    beyond = (version.ends_on - first).days + 1 - DAYS_AHEAD if version.ends_on else YEAR
+    rest = sum(days[DAYS_AHEAD:], Decimal())
+    daily = rest / max(1, min(beyond, YEAR))
+    return Use(first, tuple(accumulate(days[:DAYS_AHEAD])), daily, rest if beyond < YEAR else None)
 
 
 def runs_out_on(use: Use, left_after_today: Decimal, today: date) -> date | None:
@@ -47,7 +51,7 @@ def runs_out_on(use: Use, left_after_today: Decimal, today: date) -> date | None
     day = sum(1 for used in use.through_day if used <= covered)
     if day < len(use.through_day):
         return use.first + day * _DAY
-    if use.daily == 0:
+    if use.daily == 0 or (use.rest is not None and covered >= use.through_day[-1] + use.rest):
         return None
     return use.first + (day + int((covered - use.through_day[-1]) // use.daily)) * _DAY
 
