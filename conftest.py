@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from decimal import Decimal
@@ -123,10 +123,24 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 @pytest.fixture
 def server(postgres: Postgres) -> Iterator[Server]:
     """A database of this test's own, empty and migrated."""
+    with a_database(postgres) as made:
+        yield made
+
+
+@pytest.fixture
+def other_server(postgres: Postgres) -> Iterator[Server]:
+    """Another one, which knows nothing of the first."""
+    with a_database(postgres) as made:
+        yield made
+
+
+@contextmanager
+def a_database(postgres: Postgres) -> Iterator[Server]:
+    """A migrated database for as long as the block."""
     name = f"test_{uuid4().hex}"
-    _administer(postgres, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, TEMPLATE)
+    administer(postgres, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, TEMPLATE)
     yield Server(f"127.0.0.1:{postgres.port}", name)
-    _administer(postgres, "DROP DATABASE {} WITH (FORCE)", name)
+    administer(postgres, "DROP DATABASE {} WITH (FORCE)", name)
 
 
 @pytest.fixture
@@ -183,7 +197,7 @@ def folder_with_a_space(tmp_path: Path) -> Path:
     return folder
 
 
-def _administer(postgres: Postgres, statement: str, *names: str) -> None:
+def administer(postgres: Postgres, statement: str, *names: str) -> None:
     connection = psycopg2.connect(postgres.url.rsplit("/", 1)[0] + "/postgres")
     connection.autocommit = True
     with connection.cursor() as cursor:

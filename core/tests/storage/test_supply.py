@@ -39,16 +39,21 @@ def ask(postgres: Postgres) -> Iterator[Ask]:
 @given(
     uses=st.lists(AMOUNTS, min_size=1, max_size=30),
     daily=AMOUNTS,
+    rest=st.none() | AMOUNTS,
     left=st.decimals(-2, 100, places=2),
     passed=st.integers(0, 40),
 )
-def test_the_day_it_runs_out(ask: Ask, uses: list[Decimal], daily: Decimal, left: Decimal, passed: int):
+def test_the_day_it_runs_out(
+    ask: Ask, uses: list[Decimal], daily: Decimal, rest: Decimal | None, left: Decimal, passed: int
+):
     through = tuple(sum(uses[: number + 1], Decimal()) for number in range(len(uses)))
     today = FIRST + timedelta(days=passed)
 
-    told = ask("SELECT runs_out_on(%s, %s, %s, %s::bigint[], %s)", left, today, FIRST, cumulative(through), daily)
+    told = ask(
+        "SELECT runs_out_on(%s, %s, %s, %s::bigint[], %s, %s)", left, today, FIRST, cumulative(through), daily, rest
+    )
 
-    assert told == runs_out_on(Use(FIRST, through, daily), left, today)
+    assert told == runs_out_on(Use(FIRST, through, daily, rest), left, today)
 
 
 @ASKED

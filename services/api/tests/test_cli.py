@@ -5,6 +5,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from conftest import Home, Server
@@ -112,3 +113,57 @@ def test_migrate_says_what_it_did(postgres: Postgres):
     told = _dosette(None, "migrate", DATABASE_URL=postgres.url)
 
     assert (told.returncode, told.stdout) == (0, "the database is up to date\n")
+
+
+def test_a_household_goes_out_into_a_file_and_comes_in_again(home: Home, tmp_path: Path):
+    home.dose()
+    out, again = tmp_path / "home.json", tmp_path / "again.json"
+
+    assert _dosette(home.server, "export", str(out)).returncode == 0
+    _dosette(home.server, "found", "Empty", "--zone", "UTC")
+    refused = _dosette(home.server, "import", str(out), "--household", "Empty")
+    _dosette(home.server, "export", str(again), "--household", "Home")
+
+    assert (out.stat().st_mode & 0o777, out.read_bytes()) == (0o600, again.read_bytes())
+    assert refused.returncode == 1
+    assert "is on this server already" in refused.stderr
+    assert list(tmp_path.glob("*.part")) == []
+
+
+def test_an_imported_household_is_told_row_by_row(home: Home, other_server: Server, tmp_path: Path):
+    home.dose()
+    _dosette(home.server, "export", str(tmp_path / "home.json"))
+    _dosette(other_server, "found", "Empty", "--zone", "UTC")
+
+    told = _dosette(other_server, "import", str(tmp_path / "home.json"))
+
+    assert '"doses": 8' in told.stdout, told.stderr
+    verified = _dosette(other_server, "verify")
+    assert (verified.returncode, verified.stdout.split(",")[-1].strip()) == (0, "no faults")
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"format": "dosette-household", "version": 9}'])
+def test_a_file_that_is_no_export_is_refused_in_a_sentence(home: Home, tmp_path: Path, text: str):
+    file = tmp_path / "file.json"
+    file.write_text(text)
+
+    told = _dosette(home.server, "import", str(file))
+
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("dosette: ")
+
+
+def test_verify_names_what_was_altered_and_fails(home: Home, postgres: Postgres):
+    dose_id = home.dose()
+    with psycopg2.connect(f"{postgres.url.rsplit('/', 1)[0]}/{home.server.name}") as connection:
+        connection.cursor().execute("UPDATE dosette.doses SET status = 'skipped' WHERE id = %s", (dose_id,))
+    connection.close()
+
+    told = _dosette(home.server, "verify")
+
+    assert told.returncode == 1
+    assert f"doses: {dose_id}: it is skipped, and its last event says nothing" in told.stderr
+
+
+def test_a_name_that_is_not_a_line_is_refused(server: Server):
+    assert "one line of 1 to 100 characters" in _dosette(server, "found", "x" * 101, "--zone", "UTC").stderr

@@ -8,9 +8,8 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
-from psycopg2 import sql
 
-from conftest import TEMPLATE, Server
+from conftest import Server
 from dosette.actions import devices, doses, exports, households, reminders, schedules
 from dosette.actions.devices import ServerKeys
 from dosette.actions.reminders import Delivery
@@ -27,28 +26,20 @@ LISTS = tuple(export_sql.LISTS)
 
 
 @pytest.fixture
-def elsewhere(postgres: Postgres, database_of: Callable[[str], Database]) -> Iterator[Any]:
+def elsewhere(other_server: Server) -> Iterator[Any]:
     """A client of another server, of whose only household nothing is known but its token."""
-    name = f"test_{uuid4().hex}"
-    _administer(postgres, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, TEMPLATE)
-    database = Server(f"127.0.0.1:{postgres.port}", name).database("api")
+    database = other_server.database("api")
     household_id = households.found(database, "Empty", "UTC", NOON)
     token = households.add_token(database, at_console(household_id), "move", None, SCOPES, NOON)
-    app = create_app(Household(database, lambda: NOON + timedelta(hours=1), None))
-    client = app.test_client()
+    client = create_app(Household(database, lambda: NOON + timedelta(hours=1), None)).test_client()
 
-    def send(method: str, path: str, **said: Any) -> Any:
-        return client.open(
-            f"/api/v1{path}",
-            method=method,
-            headers={"Authorization": f"Bearer {token}"} | said.pop("headers", {}),
-            **said,
-        )
+    def send(method: str, path: str, headers: dict[str, str] | None = None, **said: Any) -> Any:
+        bearer = {"Authorization": f"Bearer {token}"}
+        return client.open(f"/api/v1{path}", method=method, headers=bearer | (headers or {}), **said)
 
     send.database = database  # type: ignore[attr-defined]
     yield send
     database.close()
-    _administer(postgres, "DROP DATABASE {} WITH (FORCE)", name)
 
 
 @pytest.fixture
@@ -182,6 +173,25 @@ def _change(file: dict[str, Any], path: str, value: Any) -> None:
         ("dose_events.1.seq", 1, "dose_events[1].seq"),
         ("stock_entries.0.reason", "a\x00b", "stock_entries[0].reason"),
         ("deliveries", {}, "deliveries"),
+        ("household.lead_days", 2_000_000_000, "household.lead_days"),
+        ("household.closed_weekdays", [0, 1, 2, 3, 4, 5, 6], "household.closed_weekdays"),
+        ("medicines.0.low_days", 10**12, "medicines[0].low_days"),
+        (
+            "medicines.0.ingredients",
+            [{"name": "x", "amount": "-1", "unit": "mg"}],
+            "medicines[0].ingredients[0].amount",
+        ),
+        ("schedule_versions.0.zone", "Mars/Olympus", "schedule_versions[0].zone"),
+        ("schedule_versions.0.steps", [], "schedule_versions[0].steps"),
+        ("schedule_versions.0.steps.0.time", "noon", "schedule_versions[0].steps[0].time"),
+        ("schedule_versions.0.steps.0.weekdays", [], "schedule_versions[0].steps[0].weekdays"),
+        ("schedule_versions.0.every_days", 0, "schedule_versions[0].every_days"),
+        ("schedule_versions.1.every_minutes", None, "schedule_versions[1].every_minutes"),
+        ("schedules.0.planned_until", "0001-01-01T00:00:00Z", "schedules[0].planned_until"),
+        ("doses.0.amount", "0", "doses[0].amount"),
+        ("doses.0.slot_time", "noon", "doses[0].slot_time"),
+        ("doses.0.resolved_at", None, "doses[0].resolved_at"),
+        ("stock_entries.0.at", "2026-03-04", "stock_entries[0].at"),
     ],
 )
 def test_a_wrong_value_or_reference_is_refused_by_name(full: Any, elsewhere: Any, path: str, value: Any, field: str):
@@ -252,7 +262,7 @@ def test_the_planner_goes_on_in_a_household_that_moved_in(full: Any, elsewhere: 
     assert planned > 0
 
 
-def test_moving_in_is_one_message(full: Any, elsewhere: Any, monkeypatch: pytest.MonkeyPatch):
+def test_moving_in_is_two_messages(full: Any, elsewhere: Any, monkeypatch: pytest.MonkeyPatch):
     raw, sent, run = full.get("/export").data, [], Database._borrowed
 
     def counted(self: Database, use: Any) -> Any:
@@ -262,7 +272,7 @@ def test_moving_in_is_one_message(full: Any, elsewhere: Any, monkeypatch: pytest
     monkeypatch.setattr(Database, "_borrowed", counted)
     elsewhere("POST", "/import", data=raw, content_type="application/json")
 
-    assert len(sent) == 1
+    assert len(sent) == 2
 
 
 def test_an_export_is_read_page_by_page_and_leaves_nothing_behind(full: Any, postgres: Postgres):
@@ -272,27 +282,34 @@ def test_an_export_is_read_page_by_page_and_leaves_nothing_behind(full: Any, pos
     given_up.close()
 
     assert "".join(pages) == full.get("/export").text
-    with psycopg2.connect(postgres.url.rsplit("/", 1)[0] + "/" + full.home.server.name) as connection:
-        cursor = connection.cursor()
+    assert _idle_in_transaction(postgres, full) == 0
+
+
+@pytest.mark.parametrize("method_path", [("GET", "/export"), ("POST", "/import")])
+def test_who_may_not_change_members_is_told_so_before_the_file_is_read(api: Any, method_path: tuple[str, str]):
+    scopes = [scope for scope in SCOPES if scope != MEMBERS]
+    token = households.add_token(api.home.database, api.home.console, "all but", None, scopes, NOON)
+
+    allowed = api.send(*method_path, headers={"Authorization": f"Bearer {token}"}, data=b"{", content_type="text/plain")
+    unknown = api.send(*method_path, headers={"Authorization": "Bearer guess"}, data=b"{", content_type="text/plain")
+
+    assert (allowed.status_code, unknown.status_code) == (403, 401)
+
+
+def test_a_reader_that_goes_away_leaves_no_transaction_behind(full: Any, postgres: Postgres):
+    response = full.send("GET", "/export", buffered=False)
+    next(response.iter_encoded())
+    response.close()
+
+    assert _idle_in_transaction(postgres, full) == 0
+
+
+def _idle_in_transaction(postgres: Postgres, api: Any) -> int:
+    connection = psycopg2.connect(f"{postgres.url.rsplit('/', 1)[0]}/{api.home.server.name}")
+    with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
         )
-        assert cursor.fetchone() == (0,)
+        (count,) = cursor.fetchone()
     connection.close()
-
-
-def test_scope_of_moving_is_that_of_changing_members(api: Any):
-    without = households.add_token(
-        api.home.database, api.home.console, "all but", None, [scope for scope in SCOPES if scope != MEMBERS], NOON
-    )
-    told = api.send("POST", "/import", json={}, headers={"Authorization": f"Bearer {without}"})
-
-    assert told.status_code in (403, 422)
-
-
-def _administer(postgres: Postgres, statement: str, *names: str) -> None:
-    connection = psycopg2.connect(postgres.url.rsplit("/", 1)[0] + "/postgres")
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
-    connection.close()
+    return int(count)

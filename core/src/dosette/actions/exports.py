@@ -1,7 +1,6 @@
 """Out and in again: a household as one JSON file, and a household from one."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Generator, Mapping
 from datetime import datetime
 
 from dosette.actions.replies import Answer, Request, answer
@@ -11,12 +10,12 @@ from dosette.storage import exports as sql
 from dosette.storage.connection import Database, Entry
 
 FORMAT, VERSION = "dosette-household", 1
-TIMEOUT_MS = 120_000
+TIMEOUT_MS = 600_000
 
 _PAGE = 500
 
 
-def export(database: Database, entry: Entry) -> Iterator[str]:
+def export(database: Database, entry: Entry) -> Generator[str]:
     """The file, piece by piece, of one moment: a line for each row. The same state gives the same file.
 
     Raises Unauthorized or Forbidden before the first piece.
@@ -40,10 +39,10 @@ def move_in(database: Database, entry: Entry, file: str, zone: str, request: Req
     `file` is the JSON, each value and reference of which the caller has checked; `zone` is its household's. Raises Refused: the
     household is lived in, an id is here already, or the chain of events is not whole.
     """
-    patient = replace(entry, sql=f"SET LOCAL statement_timeout = {TIMEOUT_MS}; {entry.sql}")
-    outcome, body, facts = database.one(
-        sql.MOVE_IN, patient, file=file, now=now, **offset_columns(zone), **request.values
-    )
+    with database.patient(TIMEOUT_MS) as patient:
+        outcome, body, facts = patient.one(
+            sql.MOVE_IN, entry, file=file, now=now, **offset_columns(zone), **request.values
+        )
     told = answer(outcome, body, request.key)
     if told is None:
         raise Refused(_why(outcome, facts), facts)

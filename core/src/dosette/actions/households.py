@@ -94,18 +94,26 @@ def add_token(
     return token
 
 
-def _only(database: Database, name: str | None) -> str:
-    all_of_them = database.run(access.HOUSEHOLDS)
-    chosen = [household_id for household_id, its_name in all_of_them if name in (None, its_name)]
-    if not chosen:
+def every_one(database: Database, name: str | None) -> list[Entry]:
+    """Into each household of this server, or the one of that name, to read only. Raises NotFound."""
+    return [looking_in(household_id) for household_id in _named(database, name)]
+
+
+def _named(database: Database, name: str | None) -> list[str]:
+    found = [household_id for household_id, its_name in database.run(access.HOUSEHOLDS) if name in (None, its_name)]
+    if not found:
         which = f" {name}" if name else ""
         raise NotFound(
             f"there is no household{which} yet; make one with: dosette found NAME --zone ZONE (or dosette demo)"
         )
-    if len(chosen) > 1:
-        raise Refused(f"there are {len(chosen)} households; say which with --household NAME")
-    household_id: str = chosen[0]
-    return household_id
+    return found
+
+
+def _only(database: Database, name: str | None) -> str:
+    found = _named(database, name)
+    if len(found) > 1:
+        raise Refused(f"there are {len(found)} households; say which with --household NAME")
+    return found[0]
 
 
 def _scopes_of(database: Database, entry: Entry, member: str | None) -> Sequence[str]:

@@ -20,12 +20,14 @@ from psycopg2.extensions import cursor as Cursor
 from psycopg2.extensions import register_adapter
 from psycopg2.extras import UUID_adapter
 
-from dosette.domain.errors import DosetteError, Forbidden, Invalid, Refused, Unauthorized, Unavailable
+from dosette.domain.errors import Changed, DosetteError, Forbidden, Invalid, Refused, Unauthorized, Unavailable
 from dosette.metrics import counter, histogram
 
 STATEMENT_TIMEOUT_MS = 3000
 LOCK_TIMEOUT_MS = 2000
 CONNECT_TIMEOUT_S = 3
+READER_TIMEOUT_MS = 60_000
+"""So long a reader of a long export may fall silent."""
 
 Row = tuple[Any, ...]
 _T = TypeVar("_T")
@@ -76,9 +78,10 @@ class Database:
     Raises Unavailable when PostgreSQL is away, too slow or locked: nothing was saved.
     """
 
-    def __init__(self, url: str, application: str) -> None:
+    def __init__(self, url: str, application: str, timeout_ms: int = STATEMENT_TIMEOUT_MS) -> None:
         self._url = url
         self._application = application
+        self._timeout_ms = timeout_ms
         self._local = threading.local()
 
     def run(self, statement: Statement, entry: Entry = NOBODY, /, **values: object) -> list[Row]:
@@ -112,6 +115,18 @@ class Database:
         finally:
             connection.close()
 
+    @contextmanager
+    def patient(self, timeout_ms: int) -> Iterator["Database"]:
+        """The same database over a connection of its own that ends with the block; its statements may take so long.
+
+        A message's time begins to count before its first statement could say otherwise.
+        """
+        database = Database(self._url, self._application, timeout_ms)
+        try:
+            yield database
+        finally:
+            database.close()
+
     def ping(self) -> None:
         """Raises Unavailable when PostgreSQL does not answer."""
         self._borrowed(lambda link: link.say("SELECT 1"))
@@ -135,7 +150,7 @@ class Database:
         link: _Link | None = getattr(self._local, "link", None)
         if link is None or not link.is_alive():
             self.close()
-            link = self._local.link = _Link(connect(self._url, self._application))
+            link = self._local.link = _Link(connect(self._url, self._application, self._timeout_ms))
         return link
 
 
@@ -147,7 +162,8 @@ class Moment:
 
     def begin(self, entry: Entry) -> None:
         with _as_ours(), self._connection.cursor() as cursor:
-            cursor.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ; {entry.sql.rstrip('; ')}", entry.values)
+            patience = f"SET LOCAL idle_in_transaction_session_timeout = {READER_TIMEOUT_MS}"
+            cursor.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ; {patience}; {entry.sql.rstrip('; ')}", entry.values)
 
     def pages(self, query: str, size: int) -> Iterator[list[Row]]:
         """The rows of a query, so many at a time: neither we nor PostgreSQL hold them all."""
@@ -195,13 +211,13 @@ class _Link:
             self._prepared.add(statement.name)
 
 
-def connect(url: str, application: str) -> Connection:
+def connect(url: str, application: str, timeout_ms: int = STATEMENT_TIMEOUT_MS) -> Connection:
     """A connection in autocommit, in UTC, that gives up on slow statements and on locks. Raises psycopg2.Error."""
     connection = psycopg2.connect(
         url,
         connect_timeout=CONNECT_TIMEOUT_S,
         application_name=application,
-        options=_OPTIONS,
+        options=f"{_OPTIONS} -c statement_timeout={timeout_ms}",
     )
     connection.autocommit = True
     return connection
@@ -212,7 +228,6 @@ _OPTIONS = " ".join(
     for name, value in {
         "timezone": "UTC",
         "search_path": "dosette",
-        "statement_timeout": STATEMENT_TIMEOUT_MS,
         "lock_timeout": LOCK_TIMEOUT_MS,
         "plan_cache_mode": "force_generic_plan",  # planned once, not with each new time of day
         "jit": "off",
@@ -242,6 +257,8 @@ def _error(error: psycopg2.Error) -> DosetteError | None:
     if code == "DO403":
         scope = error.diag.message_primary
         return Forbidden(f"this token lacks the scope {scope}; make one with: dosette token create --scope {scope}")
+    if code == errorcodes.UNIQUE_VIOLATION:
+        return Changed("somebody else stored the same at the same time; read it again and repeat")
     if code is not None and code[:2] == errorcodes.CLASS_DATA_EXCEPTION:
         return Invalid(f"a value can't be stored: {error.diag.message_primary}")
     if code is None or code[:2] in _OUTAGES or code in _TOO_SLOW:

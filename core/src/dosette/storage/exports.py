@@ -1,6 +1,6 @@
 """Exports: every row of a household as one JSON object a row, in one form and one order; and moving in from them.
 
-What only this server needs stays out: tokens, stored replies, leases, running sums.
+What only this server needs stays out: tokens, stored replies, what was rung and leased, numbers of plans, running sums.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ HOUSEHOLD = """
 LISTS: Mapping[str, str] = MappingProxyType(
     {
         "members": "SELECT (to_jsonb(t) - 'household_id')::text FROM members AS t ORDER BY t.id",
-        "devices": "SELECT (to_jsonb(t) - 'household_id')::text FROM devices AS t ORDER BY t.id",
+        "devices": "SELECT (to_jsonb(t) - '{household_id, plan_number}'::text[])::text FROM devices AS t ORDER BY t.id",
         "contacts": "SELECT (to_jsonb(t) - 'household_id')::text FROM contacts AS t ORDER BY t.id",
         "medicines": "SELECT (to_jsonb(t) - 'household_id')::text FROM medicines AS t ORDER BY t.id",
         "schedule_versions": """
@@ -28,7 +28,7 @@ LISTS: Mapping[str, str] = MappingProxyType(
         "schedules": """
             SELECT (to_jsonb(t) - 'household_id' || jsonb_build_object(
                        'amount', amount_text(t.amount), 'most_per_24_h', amount_text(t.most_per_24_h),
-                       'daily_use', amount_text(t.daily_use)))::text
+                       'daily_use', amount_text(t.daily_use), 'use_rest', amount_text(t.use_rest)))::text
               FROM schedules AS t ORDER BY t.medicine_id
             """,
         "doses": """
@@ -44,7 +44,7 @@ LISTS: Mapping[str, str] = MappingProxyType(
               FROM stock_entries AS t ORDER BY t.id
             """,
         "reminders": """
-            SELECT (to_jsonb(t) - '{household_id, lease, leased_until}'::text[])::text FROM reminders AS t ORDER BY t.id
+            SELECT (to_jsonb(t) - '{household_id, rung_at, lease, leased_until}'::text[])::text FROM reminders AS t ORDER BY t.id
             """,
         "deliveries": "SELECT (to_jsonb(t) - 'household_id')::text FROM deliveries AS t ORDER BY t.id",
     }
@@ -65,7 +65,7 @@ MOVE_IN = Statement(
     SELECT outcome(stored.same, reply.body, moved.outcome), coalesce(reply.body, stored.body)::text, moved.told
       FROM (SELECT) AS always LEFT JOIN stored ON true LEFT JOIN moved ON true LEFT JOIN reply ON true
     """,
-    file="jsonb",
+    file="json",
     offset_since="timestamptz[]",
     utc_offset="interval[]",
     key="text",

@@ -1,4 +1,4 @@
-"""History: every dose event, newest first, with who, when and from where."""
+"""History: every dose event, newest first, with who, when and from where; adherence; and whether all of it is still as it was written."""
 
 from dosette.storage.connection import Statement
 
@@ -93,4 +93,48 @@ ADHERENCE = Statement(
     medicine="uuid",
     by="text",
     now="timestamptz",
+)
+
+VERIFY = Statement(
+    "verify_history",
+    """
+    WITH last AS (  -- what the newest event that says so makes of each dose
+        SELECT DISTINCT ON (e.dose_id) e.dose_id, CASE e.kind WHEN 'corrected' THEN 'taken' ELSE e.kind END AS says
+          FROM dose_events AS e
+         WHERE e.household_id = entered_household() AND e.kind NOT IN ('snoozed', 'conflict') AND NOT coalesce(e.detail ? 'conflict', false)
+         ORDER BY e.dose_id, e.seq DESC
+    ), sums AS (
+        SELECT medicine_id, sum(amount) AS amount FROM stock_entries WHERE household_id = entered_household() GROUP BY medicine_id
+    ), package_sums AS (
+        SELECT package_id, sum(amount) AS amount FROM stock_entries WHERE household_id = entered_household() GROUP BY package_id
+    ), dose_sums AS (
+        SELECT dose_id, sum(amount) AS amount FROM stock_entries
+         WHERE household_id = entered_household() AND dose_id IS NOT NULL GROUP BY dose_id
+    )
+    SELECT 'dose_events' AS list, 'event ' || seq AS which, fault FROM broken_links(entered_household())
+    UNION ALL
+    SELECT 'doses', d.id::text, 'it is ' || d.status || ', and its last event says ' || coalesce(last.says, 'nothing')
+      FROM doses AS d LEFT JOIN last ON last.dose_id = d.id
+     WHERE d.household_id = entered_household()
+       AND NOT CASE WHEN coalesce(last.says, 'undone') = 'undone' THEN d.status IN ('pending', 'cancelled') ELSE d.status = last.says END
+    UNION ALL
+    SELECT 'doses', d.id::text, 'stock entries of ' || amount_text(coalesce(-s.amount, 0)) || ', and '
+           || CASE d.status WHEN 'taken' THEN amount_text(coalesce(d.taken_amount, d.amount)) || ' were taken' ELSE 'it was not taken' END
+      FROM doses AS d LEFT JOIN dose_sums AS s ON s.dose_id = d.id
+     WHERE d.household_id = entered_household()
+       AND coalesce(-s.amount, 0) <> CASE d.status WHEN 'taken' THEN coalesce(d.taken_amount, d.amount) ELSE 0 END
+    UNION ALL
+    SELECT 'stock', m.id::text, 'the count is ' || amount_text(coalesce(stock.on_hand, 0)) || ', and its entries sum to '
+           || amount_text(coalesce(sums.amount, 0))
+      FROM medicines AS m LEFT JOIN stock ON stock.medicine_id = m.id LEFT JOIN sums ON sums.medicine_id = m.id
+     WHERE m.household_id = entered_household() AND coalesce(stock.on_hand, 0) <> coalesce(sums.amount, 0)
+    UNION ALL
+    SELECT 'packages', p.id::text, amount_text(p.amount_left) || ' are left, and its entries sum to ' || amount_text(coalesce(s.amount, 0))
+      FROM packages AS p LEFT JOIN package_sums AS s ON s.package_id = p.id
+     WHERE p.household_id = entered_household() AND p.amount_left <> coalesce(s.amount, 0)
+    """,
+)
+
+HEAD = Statement(
+    "head_of_chain", "SELECT name, seq, encode(head, 'hex') FROM households WHERE id = entered_household()"
 )

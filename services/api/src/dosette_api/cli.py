@@ -9,10 +9,11 @@ from typing import Any, NoReturn
 from zoneinfo import available_timezones
 
 import click
+import msgspec
 import psycopg2
 
 from dosette import process
-from dosette.actions import devices, exports, households
+from dosette.actions import devices, exports, history, households
 from dosette.actions.devices import ServerKeys
 from dosette.actions.replies import Request
 from dosette.domain.errors import DosetteError
@@ -23,6 +24,7 @@ from dosette.storage.migrate import ROLES as DATABASE_ROLES
 from dosette.storage.migrate import migrate as apply_migrations
 from dosette_api import demo as demonstration
 from dosette_api.moving import checked
+from dosette_api.shapes import Line
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,8 +67,16 @@ def demo(started: Process) -> None:
     click.echo("the demo household lives here now" if made else "there is a household already; nothing was changed")
 
 
+def _line(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
+    """A name as the API takes it."""
+    try:
+        return msgspec.convert(text, Line)
+    except msgspec.ValidationError:
+        raise click.BadParameter("one line of 1 to 100 characters") from None
+
+
 @main.command()
-@click.argument("name")
+@click.argument("name", callback=_line)
 @click.option("--zone", required=True, help="IANA time zone, such as Europe/Berlin.")
 @_console
 def found(started: Process, name: str, zone: str) -> None:
@@ -84,9 +94,11 @@ def export_household(started: Process, file: Path, household: str | None) -> Non
     """Write everything of a household to FILE, for its owner alone to read."""
     database = _database(started)
     home = households.to_look_into(database, household)
+    part = file.with_name(f"{file.name}.part")
     try:
-        with open(file, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+        with open(part, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
             out.writelines(exports.export(database, home))
+        part.replace(file)  # all of it, or what was there before
     except OSError as error:
         _give_up(f"{file} can't be written: {error.strerror}")
     click.echo(f"the household is in {file}")
@@ -108,13 +120,28 @@ def import_household(started: Process, file: Path, household: str | None) -> Non
     click.echo(told.body)
 
 
+@main.command()
+@click.option("--household", help="Name of the household; all of them when left out.")
+@_console
+def verify(started: Process, household: str | None) -> None:
+    """Prove that no event was altered, removed or moved; exit code 1 when one was, naming it."""
+    database = _database(started)
+    chains = [history.verify(database, home) for home in households.every_one(database, household)]
+    for chain in chains:
+        click.echo(f"{chain.household}: {chain.events} events, head {chain.head}, {len(chain.faults) or 'no'} faults")
+        for fault in chain.faults:
+            click.echo(f"  {fault.list}: {fault.which}: {fault.what}", err=True)
+    if any(chain.faults for chain in chains):
+        sys.exit(1)
+
+
 @main.group()
 def member() -> None:
     """People of the household."""
 
 
 @member.command("add")
-@click.argument("name")
+@click.argument("name", callback=_line)
 @click.option("--role", type=click.Choice(ROLES), default="self", show_default=True)
 @click.option("--household", help="Name of the household, where there are several.")
 @_console

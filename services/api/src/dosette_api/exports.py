@@ -7,6 +7,7 @@ from flask import Blueprint, Response, request
 from dosette.actions import exports as act
 from dosette.domain.members import MEMBERS
 from dosette.faults import fp
+from dosette.storage import households as sql
 from dosette_api.describe import described
 from dosette_api.household import household
 from dosette_api.moving import Export, checked
@@ -26,11 +27,10 @@ def export_household() -> Response:
     change members."""
     pieces = act.export(household().database, reader(MEMBERS))
     whole = chain([next(pieces)], pieces)  # what is refused is refused before the first byte
-    return Response(
-        whole,
-        mimetype="application/json",
-        headers={"Content-Disposition": 'attachment; filename="dosette-export.json"', "Cache-Control": "no-store"},
-    )
+    headers = {"Content-Disposition": 'attachment; filename="dosette-export.json"', "Cache-Control": "no-store"}
+    response = Response(whole, mimetype="application/json", headers=headers)
+    response.call_on_close(pieces.close)
+    return response
 
 
 @views.post("/import")
@@ -38,7 +38,9 @@ def export_household() -> Response:
 def import_household() -> Response:
     """An export becomes the whole of this household, which must be empty: ids, history and its chain stay as they are."""
     request.max_content_length = MOST_FILE_BYTES
-    entry, raw = writer(MEMBERS), raw_json()
+    entry = writer(MEMBERS)
+    household().database.run(sql.GET, reader(MEMBERS))  # who may not is told so before a large file is read
+    raw = raw_json()
     file, asked = checked(raw), maybe_action()
     fp("A1")
     return done(act.move_in(household().database, entry, raw.decode(), file.household.zone, asked, household().now()))

@@ -4,7 +4,7 @@ PostgreSQL's own foreign keys are not enough: they look past row-level security,
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from uuid import UUID
 
@@ -13,32 +13,39 @@ from msgspec import Meta, Struct
 
 from dosette.actions.exports import FORMAT, VERSION
 from dosette.domain.errors import Invalid
+from dosette.domain.schedules import WEEKDAYS
 from dosette_api.errors import Malformed
 from dosette_api.reading import invalid
-from dosette_api.schedules import check_zone
-from dosette_api.shapes import Form, Line, Note
+from dosette_api.schedules import check, check_zone
+from dosette_api.shapes import Form, Line, NewSchedule, Note, check_years
 
-Amount = Annotated[str, Meta(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,12})?$(?!\n)")]
+Sum = Annotated[str, Meta(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,12})?$(?!\n)")]
+Amount = Annotated[str, Meta(pattern=r"^(?!0+(\.0+)?$)[0-9]{1,12}(\.[0-9]{1,12})?$(?!\n)")]
+Use = Annotated[str, Meta(pattern=r"^[0-9]{1,12}(\.[0-9]{1,12})?$(?!\n)")]
 Bytes = Annotated[str, Meta(pattern=r"^\\x([0-9a-f]{2})*$(?!\n)")]
 Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 At = Annotated[datetime, Meta(tz=True)]
 Text = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*$(?!\n)")]
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Seq = Annotated[int, Meta(ge=1, le=2**53)]
 
 
 class _Row(Struct, forbid_unknown_fields=True, gc=False):
-    """One row of a list. What ends in a table's name refers to a row of it."""
+    """One row of a list."""
+
+    def __post_init__(self) -> None:
+        check_years(self)
 
 
 class HouseholdRow(_Row):
     id: UUID
     name: Line
     zone: str
-    lead_days: Count
-    closed_weekdays: list[Annotated[int, Meta(ge=0, le=6)]]
+    lead_days: Annotated[int, Meta(ge=0, le=90)]
+    closed_weekdays: Annotated[list[Annotated[int, Meta(ge=0, le=6)]], Meta(max_length=6)]
     closed_on: list[date]
     created_at: At
-    events: Count
+    events: Annotated[int, Meta(ge=0, le=2**53)]
     head: Hash
 
 
@@ -53,8 +60,7 @@ class DeviceRow(_Row):
     id: UUID
     name: Line
     generation: Count
-    plan_number: Count
-    pressed: Count
+    pressed: Annotated[int, Meta(ge=0, le=2**53)]
     last_press_at: At | None
     paired_at: At
     revoked_at: At | None
@@ -83,7 +89,7 @@ class MedicineRow(_Row):
     unit: Line
     ingredients: list[IngredientRow]
     note: Note
-    low_days: Count
+    low_days: Annotated[int, Meta(ge=0, le=365)]
     created_at: At
     archived_at: At | None
 
@@ -130,7 +136,8 @@ class ScheduleRow(_Row):
     medicine_id: UUID
     version: Count
     planned_until: At | None
-    daily_use: Amount | None
+    daily_use: Use | None
+    use_rest: Use | None
     kind: Literal["fixed", "elapsed", "as_needed"]
     amount: Amount | None
     min_gap_minutes: Count | None
@@ -146,7 +153,7 @@ class DoseRow(_Row):
     member_id: UUID
     version: Count | None
     slot_on: date
-    slot_time: str
+    slot_time: time
     amount: Amount
     opens_at: At
     due_at: At
@@ -162,7 +169,7 @@ class DoseRow(_Row):
 
 
 class EventRow(_Row):
-    seq: Count
+    seq: Seq
     dose_id: UUID
     kind: Literal["taken", "skipped", "snoozed", "missed", "undone", "corrected", "conflict"]
     at: At
@@ -204,7 +211,7 @@ class StockEntryRow(_Row):
     id: UUID
     medicine_id: UUID
     kind: Literal["opening", "refill", "taken", "loss", "recount", "undone"]
-    amount: Amount
+    amount: Sum
     dose_id: UUID | None
     at: At
     by_member: UUID | None
@@ -221,7 +228,6 @@ class ReminderRow(_Row):
     due_at: At
     status: Literal["waiting", "told", "dropped", "parked"]
     reason: Text | None
-    rung_at: At | None
     attempts: Count
     told_at: At | None
 
@@ -300,6 +306,8 @@ def checked(raw: bytes) -> Export:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"the body is not JSON: {error}") from None
     check_zone(file.household.zone)
+    for number, version in enumerate(file.schedule_versions):
+        _check_version(f"schedule_versions[{number}]", version)
     for field, why in _faults(file):
         raise Invalid(f"{field}: {why}", {"field": field})
     return file
@@ -317,10 +325,48 @@ def _faults(file: Export) -> Iterator[tuple[str, str]]:
         for column, list_ in _REFERS.items():
             if column in shape.__struct_fields__:
                 yield from _strangers(name, rows, column, list_, ids[list_])
+    yield from _doses(file)
     for name in ("schedules", "doses"):
         for number, row in enumerate(getattr(file, name)):
             if row.version is not None and (row.medicine_id, row.version) not in versions:
                 yield f"{name}[{number}].version", f"its medicine has no version {row.version} in this file"
+
+
+def _check_version(where: str, version: VersionRow) -> None:
+    """A version is what the API would have taken, and nothing else: the planner must be able to read it."""
+    said = msgspec.structs.asdict(version)
+    steps = [msgspec.structs.asdict(step) for step in version.steps]
+    whole_week = [
+        step | {"weekdays": None if len(set(step["weekdays"])) == len(WEEKDAYS) else step["weekdays"]} for step in steps
+    ]
+    pauses = [msgspec.structs.asdict(pause) for pause in version.pauses]
+    fields = {name: said[name] for name in NewSchedule.__struct_fields__} | {"steps": whole_week, "pauses": pauses}
+    try:
+        check(msgspec.convert(fields, NewSchedule, strict=True))
+    except msgspec.ValidationError as error:
+        fault = invalid(str(error))
+        raise Invalid(f"{where}.{fault.message}", {"field": f"{where}.{fault.facts['field']}"}) from None
+    except Invalid as fault:
+        raise Invalid(f"{where}.{fault.message}", {"field": f"{where}.{fault.facts['field']}"}) from None
+
+
+def _doses(file: Export) -> Iterator[tuple[str, str]]:
+    seen: set[tuple[object, ...]] = set()
+    for number, dose in enumerate(file.doses):
+        if (dose.resolved_at is None) != (dose.status in ("pending", "cancelled")):
+            yield (
+                f"doses[{number}].resolved_at",
+                f"a dose that is {dose.status} has {'none' if dose.resolved_at else 'one'}",
+            )
+        slot = {"planned": (dose.slot_on, dose.slot_time), "elapsed": (dose.due_at,)}.get(dose.kind)
+        if slot and dose.status != "cancelled":
+            if (dose.medicine_id, *slot) in seen:
+                yield f"doses[{number}].slot_time", "another dose of its medicine has the same slot"
+            seen.add((dose.medicine_id, *slot))
+    packages = {package.id: package.medicine_id for package in file.packages}
+    for number, entry in enumerate(file.stock_entries):
+        if entry.package_id is not None and packages.get(entry.package_id, entry.medicine_id) != entry.medicine_id:
+            yield f"stock_entries[{number}].package_id", "its package is of another medicine"
 
 
 def _doubles(name: str, rows: Sequence[Struct], columns: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -77,8 +77,15 @@ def check_zone(zone: str | None) -> None:
         raise Invalid(f"zone: {zone!r} is not an IANA time zone; Europe/Berlin is one", {"field": "zone"})
 
 
+def check(new: NewSchedule) -> None:
+    """Raises Invalid, naming the field, when one does not go with the others, which JSON Schema can't say."""
+    check_zone(new.zone)
+    for field, why in _faults(new):
+        raise Invalid(f"{field}: {why}", {"field": field})
+
+
 def _wanted(new: NewSchedule) -> WantedSchedule:
-    _check(new)
+    check(new)
     given = structs.asdict(new)
     rule = {name: given[name] for name in ("kind", "ends_on", "critical", *_KIND_FIELDS)}
     if new.kind == ELAPSED:
@@ -86,12 +93,6 @@ def _wanted(new: NewSchedule) -> WantedSchedule:
     rule["most_per_24_h"] = Decimal(new.most_per_24_h) if new.most_per_24_h else None
     rule["pauses"] = tuple(Pause(pause.starts_on, pause.ends_on) for pause in new.pauses)
     return WantedSchedule(tuple(map(_step, new.steps)), new.zone, new.starts_on, rule)
-
-
-def _check(new: NewSchedule) -> None:
-    check_zone(new.zone)
-    for field, why in _faults(new):
-        raise Invalid(f"{field}: {why}", {"field": field})
 
 
 def _faults(new: NewSchedule) -> Iterator[tuple[str, str]]:

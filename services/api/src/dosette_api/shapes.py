@@ -54,17 +54,19 @@ class In(Struct, forbid_unknown_fields=True):
     """Something that comes in: an unknown field is an error, not ignored; times become UTC, of years that people live in."""
 
     def __post_init__(self) -> None:
+        check_years(self)
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if isinstance(value, date):
-                _check_year(name, value)
             if isinstance(value, datetime):
                 setattr(self, name, value.astimezone(UTC))
 
 
-def _check_year(name: str, day: date) -> None:
-    if not FIRST_YEAR < day.year < LAST_YEAR:
-        raise ValueError(f"Expected a year between {FIRST_YEAR} and {LAST_YEAR} in field `{name}`")
+def check_years(read: Struct) -> None:
+    """Raises ValueError when a date or a time of it is of no year that people live in."""
+    for name in read.__struct_fields__:
+        value = getattr(read, name)
+        if isinstance(value, date) and not FIRST_YEAR < value.year < LAST_YEAR:
+            raise ValueError(f"Expected a year between {FIRST_YEAR} and {LAST_YEAR} in field `{name}`")
 
 
 class NewMember(In):

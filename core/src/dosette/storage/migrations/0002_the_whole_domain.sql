@@ -18,6 +18,7 @@ RETURN CASE WHEN id IS NOT NULL THEN json_build_object('id', id, 'name', name) E
 
 ALTER TABLE households
     ADD COLUMN chain_id uuid,                                  -- the id under which its chain was made; NULL: its own
+    ADD COLUMN moving_in boolean NOT NULL DEFAULT false,       -- only while move_in() runs: its events bring their hashes
     ADD COLUMN offset_since timestamptz[] NOT NULL DEFAULT '{}',  -- the zone's offsets from UTC, each with when it begins:
     ADD COLUMN utc_offset interval[] NOT NULL DEFAULT '{}',       -- the domain writes them, so that SQL needs no zone rules
     ADD COLUMN lead_days integer NOT NULL DEFAULT 2,           -- from ordering a medicine to fetching it
@@ -73,6 +74,7 @@ ALTER TABLE schedules                                            -- what the ver
     ADD COLUMN follows_minutes integer,                          -- the next dose is due so long after the last one taken
     ADD COLUMN use_from date,
     ADD COLUMN use_through bigint[],                             -- ten-thousandths of a unit due from use_from through each day
+    ADD COLUMN use_rest numeric,                                 -- units after those days, in all; NULL: it goes on
     ALTER COLUMN daily_use DROP NOT NULL;                        -- units a day after those days; NULL: nobody knows
 UPDATE schedules SET planned_until = planned_until - interval '25 hours';  -- looked at soon, so that their use gets projected
 CREATE INDEX schedules_as_needed ON schedules (household_id) WHERE kind = 'as_needed';
@@ -229,7 +231,8 @@ END;
 
 -- Days left: the domain projects a schedule's use; these say where the stock meets it
 
-CREATE FUNCTION runs_out_on(left_after_today numeric, today date, use_from date, use_through bigint[], daily_use numeric) RETURNS date
+CREATE FUNCTION runs_out_on(left_after_today numeric, today date, use_from date, use_through bigint[], daily_use numeric, use_rest numeric)
+RETURNS date
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     days constant integer := cardinality(use_through);
@@ -247,7 +250,7 @@ BEGIN
     day := width_bucket(covered, use_through);
     IF day < days THEN
         RETURN use_from + day;
-    ELSIF daily_use = 0 THEN
+    ELSIF daily_use = 0 OR covered >= use_through[days] + use_rest * 10000 THEN
         RETURN NULL;
     END IF;
     RETURN use_from + least(days + div(covered - use_through[days], daily_use * 10000), 1000000)::integer;
@@ -304,7 +307,8 @@ BEGIN ATOMIC  -- OFFSET 0 keeps the planner from working each value out again wh
       LEFT JOIN boxed ON boxed.medicine_id = m.id
      CROSS JOIN LATERAL (SELECT coalesce(stock.on_hand, 0) AS on_hand, coalesce(boxed.expired, 0) AS expired OFFSET 0) AS counted
      CROSS JOIN LATERAL (SELECT CASE WHEN m.archived_at IS NULL THEN dosette.runs_out_on(
-         counted.on_hand - counted.expired - coalesce(due_today.amount, 0), home.today, s.use_from, s.use_through, s.daily_use) END AS runs_out_on OFFSET 0) AS ends
+         counted.on_hand - counted.expired - coalesce(due_today.amount, 0), home.today, s.use_from, s.use_through, s.daily_use,
+         s.use_rest) END AS runs_out_on OFFSET 0) AS ends
      CROSS JOIN LATERAL (SELECT CASE WHEN ends.runs_out_on IS NOT NULL THEN dosette.order_by_on(
          ends.runs_out_on, home.lead_days, home.closed_weekdays, home.closed_on) END AS order_by_on OFFSET 0) AS last
      WHERE m.household_id = home.id AND (of_medicine IS NULL OR m.id = of_medicine);
@@ -414,7 +418,7 @@ CREATE OR REPLACE FUNCTION chain_event() RETURNS trigger LANGUAGE plpgsql SECURI
 DECLARE
     chain households;
 BEGIN
-    IF NEW.hash IS NOT NULL THEN  -- moves in with its chain
+    IF NEW.hash IS NOT NULL AND EXISTS (SELECT FROM households WHERE id = NEW.household_id AND moving_in) THEN
         RETURN NEW;
     END IF;
     SELECT * INTO STRICT chain FROM households WHERE id = NEW.household_id FOR NO KEY UPDATE;
@@ -866,7 +870,7 @@ GRANT EXECUTE ON FUNCTION local_day(timestamptz, timestamptz[], interval[]), hou
     resolve_conflict(uuid, text, text, text, timestamptz), schedule_json(schedule_versions), named(uuid, text),
     dose_json(doses, medicines, members, members, devices, timestamptz), dose_told(doses, timestamptz)
     TO dosette_api, dosette_scheduler;
-GRANT EXECUTE ON FUNCTION household_json(households), runs_out_on(numeric, date, date, bigint[], numeric), order_by_on(date, integer, smallint[], date[]),
+GRANT EXECUTE ON FUNCTION household_json(households), runs_out_on(numeric, date, date, bigint[], numeric, numeric), order_by_on(date, integer, smallint[], date[]),
     stock_told(uuid, uuid[]), add_stock(uuid, text, numeric, uuid, text, date, text, timestamptz),
     keep_line(uuid, text, numeric, uuid, text, timestamptz), supply(timestamptz, uuid), medicine_json(medicines, members, numeric, numeric, date, date, integer, date, boolean),
     medicine_told(uuid, timestamptz), broken_links(uuid)
