@@ -295,12 +295,11 @@ def _effect(version: Version, until: datetime, now: datetime) -> dict[str, objec
 def _use_columns(version: Version, first: date) -> dict[str, object]:
     use = projected_use(version, first)
     if use is None:
-        return dict.fromkeys(("use_from", "use_through", "daily_use", "use_rest"))
+        return dict.fromkeys(("use_from", "use_through", "daily_use"))
     return {
         "use_from": first.isoformat(),
-        "use_through": cumulative(use.through_day),
+        "use_through": cumulative(use.through),
         "daily_use": str(use.daily.quantize(Decimal("0.000001"))),
-        "use_rest": str(use.rest.quantize(Decimal("0.0001"))) if use.rest is not None else None,
     }
 
 

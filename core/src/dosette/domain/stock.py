@@ -8,39 +8,48 @@ from itertools import accumulate
 
 from dosette.domain.schedules import AS_NEEDED, Version, use_by_day
 
-DAYS_AHEAD = 92
-"""Use is projected day by day so far; beyond, at the average of the YEAR that follows."""
-YEAR = 364
+DAYS_AHEAD, WEEKS_AHEAD = 92, 52
+"""Use is projected day by day, then week by week; beyond, at the average of those weeks."""
 REFRESH_BELOW = 60
 """A projection that reaches fewer days ahead is made anew."""
 
 _DAY = timedelta(days=1)
+_WEEK = 7 * _DAY
 
 
 @dataclass(frozen=True)
 class Use:
-    """What a schedule will use up: `through_day[n]` units until the end of the n-th local day from `first` on, then
-    `daily` units a day, `rest` in all; None: it goes on."""
+    """What a schedule will use up: `through_day[n]` units until the end of the n-th local day from `first` on,
+    `through_week[n]` until the end of the n-th week after those days, then `daily` units a day."""
 
     first: date
     through_day: tuple[Decimal, ...]
+    through_week: tuple[Decimal, ...]
     daily: Decimal
-    rest: Decimal | None = None
+
+    @property
+    def through(self) -> tuple[Decimal, ...]:
+        return self.through_day + self.through_week
+
+    def day(self, place: int) -> date:
+        """The day, or the first of the week, that stands at this place of `through`."""
+        beyond = max(0, place - len(self.through_day))
+        return self.first + (place - beyond) * _DAY + beyond * _WEEK
 
 
 def projected_use(version: Version, first: date) -> Use | None:
     """None for an as-needed medicine, of which nobody knows what it will need."""
     if version.kind == AS_NEEDED:
         return None
-    days = use_by_day(version, first, DAYS_AHEAD + YEAR)
-    beyond = (version.ends_on - first).days + 1 - DAYS_AHEAD if version.ends_on else YEAR
-    rest = sum(days[DAYS_AHEAD:], Decimal())
-    daily = rest / max(1, min(beyond, YEAR))
-    return Use(first, tuple(accumulate(days[:DAYS_AHEAD])), daily, rest if beyond < YEAR else None)
+    days = list(accumulate(use_by_day(version, first, DAYS_AHEAD + 7 * WEEKS_AHEAD)))
+    last = first + (len(days) - 1) * _DAY
+    daily = (days[-1] - days[DAYS_AHEAD - 1]) / (7 * WEEKS_AHEAD) if _goes_on(version, last) else Decimal()
+    return Use(first, tuple(days[:DAYS_AHEAD]), tuple(days[DAYS_AHEAD + 6 :: 7]), daily)
 
 
 def runs_out_on(use: Use, left_after_today: Decimal, today: date) -> date | None:
-    """The first local day whose doses the stock does not cover; None when it lasts as long as the schedule.
+    """The first local day whose doses the stock does not cover; None when it lasts as long as the schedule. Beyond three months
+    a week's use counts as spread evenly over its days.
 
     `left_after_today` is what is on hand less the doses of today that are still to be taken. `today` is not before
     `use.first`. PostgreSQL's function of the same name says the same; a test holds them together.
@@ -48,12 +57,15 @@ def runs_out_on(use: Use, left_after_today: Decimal, today: date) -> date | None
     if left_after_today < 0:
         return today
     covered = left_after_today + _through(use, today)
-    day = sum(1 for used in use.through_day if used <= covered)
-    if day < len(use.through_day):
-        return use.first + day * _DAY
-    if use.daily == 0 or (use.rest is not None and covered >= use.through_day[-1] + use.rest):
+    place = sum(1 for used in use.through if used <= covered)
+    if place < len(use.through_day):
+        return use.day(place)
+    if place < len(use.through):
+        of_week = (covered - use.through[place - 1]) * 7 // (use.through[place] - use.through[place - 1])
+        return use.day(place) + int(of_week) * _DAY
+    if use.daily == 0:
         return None
-    return use.first + (day + int((covered - use.through_day[-1]) // use.daily)) * _DAY
+    return use.day(place) + int((covered - use.through[-1]) // use.daily) * _DAY
 
 
 def order_by_on(runs_out: date, lead_days: int, closed_weekdays: Collection[int], closed_on: Collection[date]) -> date:
@@ -69,12 +81,19 @@ def order_by_on(runs_out: date, lead_days: int, closed_weekdays: Collection[int]
     return open_until(open_until(runs_out - _DAY) - lead_days * _DAY)
 
 
+def cumulative(amounts: Sequence[Decimal]) -> list[int]:
+    """As PostgreSQL stores it: whole ten-thousandths of a unit, rounded up so that no stock lasts too long on paper."""
+    return [int((amount * 10_000).to_integral_value(rounding="ROUND_CEILING")) for amount in amounts]
+
+
+def _goes_on(version: Version, last: date) -> bool:
+    """Whether something is still to be taken after that day."""
+    ended = version.ends_on is not None and version.ends_on <= last
+    stopped = any(pause.ends_on is None and pause.starts_on <= last + _DAY for pause in version.pauses)
+    return not (ended or stopped) and any(step.ends_on is None or step.ends_on > last for step in version.steps)
+
+
 def _through(use: Use, day: date) -> Decimal:
     number = (day - use.first).days
     beyond = max(0, number - len(use.through_day) + 1)
     return use.through_day[min(number, len(use.through_day) - 1)] + beyond * use.daily
-
-
-def cumulative(amounts: Sequence[Decimal]) -> list[int]:
-    """As PostgreSQL stores it: whole ten-thousandths of a unit, rounded up so that no stock lasts too long on paper."""
-    return [int((amount * 10_000).to_integral_value(rounding="ROUND_CEILING")) for amount in amounts]

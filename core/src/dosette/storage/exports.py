@@ -28,7 +28,7 @@ LISTS: Mapping[str, str] = MappingProxyType(
         "schedules": """
             SELECT (to_jsonb(t) - 'household_id' || jsonb_build_object(
                        'amount', amount_text(t.amount), 'most_per_24_h', amount_text(t.most_per_24_h),
-                       'daily_use', amount_text(t.daily_use), 'use_rest', amount_text(t.use_rest)))::text
+                       'daily_use', amount_text(t.daily_use)))::text
               FROM schedules AS t ORDER BY t.medicine_id
             """,
         "doses": """

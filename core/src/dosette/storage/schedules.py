@@ -66,9 +66,9 @@ CHANGE = Statement(
         RETURNING *
     ), schedule AS (
         INSERT INTO schedules (medicine_id, household_id, version, planned_until, kind, amount, min_gap_minutes, most_per_24_h,
-                               follows_minutes, use_from, use_through, daily_use, use_rest)
+                               follows_minutes, use_from, use_through, daily_use)
         SELECT whole.id, whole.household_id, v.number, e.planned_until, v.kind, e.amount, v.min_gap_minutes, v.most_per_24_h,
-               e.follows_minutes, e.use_from, e.use_through, e.daily_use, e.use_rest
+               e.follows_minutes, e.use_from, e.use_through, e.daily_use
           FROM whole
           JOIN version AS v ON v.medicine_id = whole.id
          CROSS JOIN jsonb_populate_record(NULL::schedules, whole.effect) AS e
@@ -76,7 +76,7 @@ CHANGE = Statement(
            SET version = EXCLUDED.version, planned_until = EXCLUDED.planned_until, kind = EXCLUDED.kind, amount = EXCLUDED.amount,
                min_gap_minutes = EXCLUDED.min_gap_minutes, most_per_24_h = EXCLUDED.most_per_24_h,
                follows_minutes = EXCLUDED.follows_minutes, use_from = EXCLUDED.use_from, use_through = EXCLUDED.use_through,
-               daily_use = EXCLUDED.daily_use, use_rest = EXCLUDED.use_rest
+               daily_use = EXCLUDED.daily_use
     ), cancelled AS (
         UPDATE doses SET status = 'cancelled' FROM whole
          WHERE doses.medicine_id = whole.id AND doses.status = 'pending' AND doses.due_at > %(now)s
@@ -144,11 +144,9 @@ EXTEND = Statement(
     WITH extended AS (
         UPDATE schedules AS s
            SET planned_until = plan.planned_until, use_from = coalesce(plan.use_from, s.use_from),
-               use_through = coalesce(plan.use_through, s.use_through), daily_use = coalesce(plan.daily_use, s.daily_use),
-               use_rest = CASE WHEN plan.use_from IS NULL THEN s.use_rest ELSE plan.use_rest END
+               use_through = coalesce(plan.use_through, s.use_through), daily_use = coalesce(plan.daily_use, s.daily_use)
           FROM jsonb_to_recordset(%(plans)s) AS plan (medicine_id uuid, version integer, was timestamptz, planned_until timestamptz,
-                                                      use_from date, use_through bigint[], daily_use numeric,
-                                                      use_rest numeric)
+                                                      use_from date, use_through bigint[], daily_use numeric)
          WHERE s.medicine_id = plan.medicine_id AND s.version = plan.version AND s.planned_until = plan.was
         RETURNING s.medicine_id
     ), planned AS (

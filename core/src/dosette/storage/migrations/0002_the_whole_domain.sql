@@ -73,9 +73,9 @@ ALTER TABLE schedules                                            -- what the ver
     ADD COLUMN most_per_24_h numeric,
     ADD COLUMN follows_minutes integer,                          -- the next dose is due so long after the last one taken
     ADD COLUMN use_from date,
-    ADD COLUMN use_through bigint[],                             -- ten-thousandths of a unit due from use_from through each day
-    ADD COLUMN use_rest numeric,                                 -- units after those days, in all; NULL: it goes on
-    ALTER COLUMN daily_use DROP NOT NULL;                        -- units a day after those days; NULL: nobody knows
+    ADD COLUMN use_through bigint[],                             -- ten-thousandths of a unit due from use_from through each of 92 days,
+                                                                 -- then through each of the weeks after
+    ALTER COLUMN daily_use DROP NOT NULL;                        -- units a day after those weeks; NULL: nobody knows
 UPDATE schedules SET planned_until = planned_until - interval '25 hours';  -- looked at soon, so that their use gets projected
 CREATE INDEX schedules_as_needed ON schedules (household_id) WHERE kind = 'as_needed';
 
@@ -231,14 +231,14 @@ END;
 
 -- Days left: the domain projects a schedule's use; these say where the stock meets it
 
-CREATE FUNCTION runs_out_on(left_after_today numeric, today date, use_from date, use_through bigint[], daily_use numeric, use_rest numeric)
-RETURNS date
+CREATE FUNCTION runs_out_on(left_after_today numeric, today date, use_from date, use_through bigint[], daily_use numeric) RETURNS date
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
-    days constant integer := cardinality(use_through);
+    places constant integer := cardinality(use_through);
+    days constant integer := least(92, places);
     number constant integer := today - use_from + 1;
     covered bigint;
-    day integer;
+    place integer;
 BEGIN
     IF use_through IS NULL THEN
         RETURN NULL;
@@ -247,13 +247,16 @@ BEGIN
     END IF;
     covered := trunc(left_after_today * 10000 + CASE WHEN number < 1 THEN 0 ELSE use_through[least(number, days)] END
                      + greatest(number - days, 0) * daily_use * 10000);
-    day := width_bucket(covered, use_through);
-    IF day < days THEN
-        RETURN use_from + day;
-    ELSIF daily_use = 0 OR covered >= use_through[days] + use_rest * 10000 THEN
+    place := width_bucket(covered, use_through);
+    IF place < days THEN
+        RETURN use_from + place;
+    ELSIF place < places THEN
+        RETURN use_from + days + (place - days) * 7
+               + ((covered - use_through[place]) * 7 / (use_through[place + 1] - use_through[place]))::integer;
+    ELSIF daily_use = 0 THEN
         RETURN NULL;
     END IF;
-    RETURN use_from + least(days + div(covered - use_through[days], daily_use * 10000), 1000000)::integer;
+    RETURN use_from + days + (places - days) * 7 + least(div(covered - use_through[places], daily_use * 10000), 1000000)::integer;
 END $$;
 
 CREATE FUNCTION order_by_on(runs_out date, lead_days integer, closed_weekdays smallint[], closed_on date[]) RETURNS date
@@ -307,8 +310,7 @@ BEGIN ATOMIC  -- OFFSET 0 keeps the planner from working each value out again wh
       LEFT JOIN boxed ON boxed.medicine_id = m.id
      CROSS JOIN LATERAL (SELECT coalesce(stock.on_hand, 0) AS on_hand, coalesce(boxed.expired, 0) AS expired OFFSET 0) AS counted
      CROSS JOIN LATERAL (SELECT CASE WHEN m.archived_at IS NULL THEN dosette.runs_out_on(
-         counted.on_hand - counted.expired - coalesce(due_today.amount, 0), home.today, s.use_from, s.use_through, s.daily_use,
-         s.use_rest) END AS runs_out_on OFFSET 0) AS ends
+         counted.on_hand - counted.expired - coalesce(due_today.amount, 0), home.today, s.use_from, s.use_through, s.daily_use) END AS runs_out_on OFFSET 0) AS ends
      CROSS JOIN LATERAL (SELECT CASE WHEN ends.runs_out_on IS NOT NULL THEN dosette.order_by_on(
          ends.runs_out_on, home.lead_days, home.closed_weekdays, home.closed_on) END AS order_by_on OFFSET 0) AS last
      WHERE m.household_id = home.id AND (of_medicine IS NULL OR m.id = of_medicine);
@@ -485,15 +487,19 @@ BEGIN ATOMIC  -- what is known and what is reported: a conflict counts until a p
        AND c.at > since AND c.at < until AND d.id IS DISTINCT FROM ignoring;
 END;
 
-CREATE FUNCTION broken_gap(product medicines, gap interval, wanted_at timestamptz, ignoring uuid) RETURNS jsonb LANGUAGE sql STABLE
-BEGIN ATOMIC  -- NULL when it holds
+CREATE FUNCTION broken_gap(product medicines, gap interval, medicine medicines, wanted_at timestamptz, ignoring uuid) RETURNS jsonb
+LANGUAGE sql STABLE
+BEGIN ATOMIC  -- to what was taken with an ingredient that all three share; NULL when it holds
     SELECT jsonb_build_object('rule', 'min_gap', 'product', product.name, 'gap_minutes', extract(epoch FROM gap)::integer / 60, 'taken_at', t.at, 'taken', m.name, 'free_at', t.at + gap,
                               'by', dosette.named(b.id, b.name), 'on', dosette.named(v.id, v.name), 'reported', t.conflict)
       FROM dosette.takings_of(product.member_id, wanted_at - gap, wanted_at + gap, ignoring) AS t
       JOIN dosette.medicines AS m ON m.id = t.medicine_id
       LEFT JOIN dosette.members AS b ON b.id = t.by_member
       LEFT JOIN dosette.devices AS v ON v.id = t.device_id
-     WHERE dosette.shares_ingredient(product, m)
+     WHERE product.id = medicine.id AND m.id = medicine.id OR EXISTS (
+               SELECT FROM dosette.contents(product) AS a
+                 JOIN dosette.contents(medicine) AS b ON b.ingredient = a.ingredient
+                 JOIN dosette.contents(m) AS c ON c.ingredient = a.ingredient)
      ORDER BY t.at DESC LIMIT 1;
 END;
 
@@ -534,20 +540,34 @@ BEGIN ATOMIC  -- in units of the product itself, and in the mass of each ingredi
      ORDER BY measured.ingredient DESC, days.taken DESC LIMIT 1;
 END;
 
-CREATE FUNCTION broken_limit(medicine medicines, wanted numeric, wanted_at timestamptz, ignoring uuid) RETURNS jsonb LANGUAGE sql STABLE
-BEGIN ATOMIC  -- the limits of every product in use of this member that shares an ingredient with this one; NULL when all hold
+CREATE FUNCTION first_broken(medicine medicines, wanted numeric, wanted_at timestamptz, ignoring uuid) RETURNS jsonb LANGUAGE sql STABLE
+BEGIN ATOMIC  -- among the limits of every product in use of this member that shares an ingredient with this one; NULL when all hold
     SELECT broken.rule
       FROM dosette.schedules AS s
       JOIN dosette.medicines AS product ON product.id = s.medicine_id
      CROSS JOIN LATERAL (SELECT coalesce(
          CASE WHEN s.min_gap_minutes IS NOT NULL
-              THEN dosette.broken_gap(product, make_interval(mins => s.min_gap_minutes), wanted_at, ignoring) END,
+              THEN dosette.broken_gap(product, make_interval(mins => s.min_gap_minutes), medicine, wanted_at, ignoring) END,
          CASE WHEN s.most_per_24_h IS NOT NULL
               THEN dosette.broken_most(product, s.most_per_24_h, medicine, wanted, wanted_at, ignoring) END) AS rule) AS broken
      WHERE s.household_id = medicine.household_id AND s.kind = 'as_needed' AND product.member_id = medicine.member_id
        AND product.archived_at IS NULL AND dosette.shares_ingredient(product, medicine) AND broken.rule IS NOT NULL
      ORDER BY product.id LIMIT 1;
 END;
+
+CREATE FUNCTION broken_limit(medicine medicines, wanted numeric, wanted_at timestamptz, ignoring uuid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE  -- the first, and from when none would be broken any more
+    first_one constant jsonb := first_broken(medicine, wanted, wanted_at, ignoring);
+    next_one jsonb := first_one;
+    free_at timestamptz;
+BEGIN
+    WHILE next_one IS NOT NULL LOOP
+        free_at := next_one ->> 'free_at';
+        EXIT WHEN free_at IS NULL;
+        next_one := first_broken(medicine, wanted, free_at, ignoring);
+    END LOOP;
+    RETURN first_one || jsonb_build_object('free_at', free_at);
+END $$;
 
 -- What can become of a dose: every change is an event, and what hangs on it
 
@@ -861,8 +881,8 @@ REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA dosette FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION local_day(timestamptz, timestamptz[], interval[]), household_day(timestamptz),
     use_stock(uuid, numeric, text, uuid, uuid, timestamptz, text), give_stock_back(uuid, timestamptz),
     contents(medicines), shares_ingredient(medicines, medicines), takings_of(uuid, timestamptz, timestamptz, uuid),
-    broken_gap(medicines, interval, timestamptz, uuid), broken_most(medicines, numeric, medicines, numeric, timestamptz, uuid),
-    broken_limit(medicines, numeric, timestamptz, uuid), tell(doses, text, timestamptz, text, text, jsonb, timestamptz),
+    broken_gap(medicines, interval, medicines, timestamptz, uuid), broken_most(medicines, numeric, medicines, numeric, timestamptz, uuid),
+    first_broken(medicines, numeric, timestamptz, uuid), broken_limit(medicines, numeric, timestamptz, uuid), tell(doses, text, timestamptz, text, text, jsonb, timestamptz),
     follow(doses, timestamptz), next_after(doses, timestamptz), dose_of_medicine(uuid, timestamptz),
     settle(uuid, uuid, text, boolean, numeric, timestamptz, text, text, text, timestamptz), take_back(uuid, timestamptz, text, timestamptz),
     put_off(uuid, timestamptz, text, timestamptz), correct(uuid, timestamptz, text, text, text, timestamptz),
@@ -870,7 +890,7 @@ GRANT EXECUTE ON FUNCTION local_day(timestamptz, timestamptz[], interval[]), hou
     resolve_conflict(uuid, text, text, text, timestamptz), schedule_json(schedule_versions), named(uuid, text),
     dose_json(doses, medicines, members, members, devices, timestamptz), dose_told(doses, timestamptz)
     TO dosette_api, dosette_scheduler;
-GRANT EXECUTE ON FUNCTION household_json(households), runs_out_on(numeric, date, date, bigint[], numeric, numeric), order_by_on(date, integer, smallint[], date[]),
+GRANT EXECUTE ON FUNCTION household_json(households), runs_out_on(numeric, date, date, bigint[], numeric), order_by_on(date, integer, smallint[], date[]),
     stock_told(uuid, uuid[]), add_stock(uuid, text, numeric, uuid, text, date, text, timestamptz),
     keep_line(uuid, text, numeric, uuid, text, timestamptz), supply(timestamptz, uuid), medicine_json(medicines, members, numeric, numeric, date, date, integer, date, boolean),
     medicine_told(uuid, timestamptz), broken_links(uuid)
