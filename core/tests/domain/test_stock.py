@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dosette.domain.schedules import AS_NEEDED, ELAPSED, Pause, Step, Version, slots
-from dosette.domain.stock import DAYS_AHEAD, YEAR, cumulative, order_by_on, projected_use, runs_out_on
+from dosette.domain.stock import DAYS_AHEAD, WEEKS_AHEAD, cumulative, order_by_on, projected_use, runs_out_on
 from dosette.testing import NOON, a_step, a_version
 
 DAY = timedelta(days=1)
@@ -81,13 +81,14 @@ def test_the_projection_adds_up_the_doses_of_each_local_day(version: Version):
 
 @derandomised
 @given(version=versions())
-def test_beyond_it_a_day_uses_the_average_of_the_year_that_follows(version: Version):
-    used = _used_by_day(version, LAST_PROJECTED + DAY, YEAR)
+def test_beyond_it_the_projection_adds_up_the_doses_of_each_week(version: Version):
+    used = list(accumulate(_used_by_day(version, TODAY, DAYS_AHEAD + 7 * WEEKS_AHEAD)))
 
     use = projected_use(version, TODAY)
 
     assert use is not None
-    assert use.daily == sum(used) / YEAR
+    assert use.through_week == tuple(used[DAYS_AHEAD + 6 :: 7])
+    assert use.daily in (0, (used[-1] - used[DAYS_AHEAD - 1]) / (7 * WEEKS_AHEAD))
 
 
 @derandomised
@@ -135,9 +136,9 @@ def test_more_stock_than_the_projection_of_a_daily_dose_is_counted_to_the_day(
 @given(steps=weekly, left=st.decimals(0, 1500, places=2))
 def test_more_stock_than_the_projection_of_a_weekly_dose_is_right_to_the_week(steps: tuple[Step, ...], left: Decimal):
     version = a_version(steps=steps)
-    expected = _first_day_not_covered(version, min(left, 150 * steps[0].amount), TODAY, TODAY + 1500 * DAY)
+    expected = _first_day_not_covered(version, min(left, 100 * steps[0].amount), TODAY, TODAY + 1100 * DAY)
 
-    found = _runs_out(version, min(left, 150 * steps[0].amount))
+    found = _runs_out(version, min(left, 100 * steps[0].amount))
 
     assert found is not None
     assert expected is not None
@@ -158,6 +159,47 @@ def test_stock_that_outlasts_a_schedule_that_ends_within_the_year_after_never_ru
     version = a_version(ends_on=TODAY + ends_in * DAY)
 
     assert _runs_out(version, Decimal(ends_in)) is None
+
+
+@pytest.mark.parametrize(("ends_in", "left"), [(DAYS_AHEAD, DAYS_AHEAD - 1), (120, 110), (300, 299)])
+def test_stock_that_lacks_some_of_a_schedule_that_ends_within_the_year_after_runs_out_on_its_day(
+    ends_in: int, left: int
+):
+    version = a_version(ends_on=TODAY + ends_in * DAY)
+
+    assert _runs_out(version, Decimal(left)) == TODAY + (left + 1) * DAY
+
+
+def _until_day(last: int) -> tuple[Step, ...]:
+    return (a_step(ends_on=TODAY + last * DAY),)
+
+
+@pytest.mark.parametrize(
+    ("facts", "left", "expected"),
+    [
+        ({"steps": _until_day(120)}, 150, None),
+        ({"steps": _until_day(120)}, 110, 111),
+        ({"pauses": (Pause(TODAY + 120 * DAY),)}, 150, None),
+        ({"starts_on": TODAY + 200 * DAY}, 0, 200),
+        ({"ends_on": TODAY + 455 * DAY}, 455, None),
+        ({"ends_on": TODAY + 455 * DAY}, 454, 455),
+    ],
+    ids=[
+        "taper ended",
+        "taper runs out",
+        "paused for good",
+        "starts late",
+        "ends with the projection",
+        "lacks the last",
+    ],
+)
+def test_far_ahead_a_course_is_what_its_dates_say(facts: dict[str, Any], left: int, expected: int | None):
+    day = None if expected is None else TODAY + expected * DAY
+    found = _runs_out(a_version(**facts), Decimal(left))
+
+    assert found is day is None or (
+        found is not None and day is not None and abs(found - day) < 7 * DAY and found <= day
+    )
 
 
 @derandomised
@@ -190,9 +232,13 @@ def test_with_nothing_left_after_today_it_runs_out_on_the_next_day_with_a_dose()
 
 
 @derandomised
-@given(version=versions(), lacking=st.decimals("0.01", 100, places=2))
-def test_what_does_not_cover_today_runs_out_today(version: Version, lacking: Decimal):
-    assert _runs_out(version, -lacking) == TODAY
+@given(version=versions(), lacking=st.decimals("0.01", 100, places=2), passed=st.integers(0, 60))
+def test_what_does_not_cover_today_runs_out_today(version: Version, lacking: Decimal, passed: int):
+    use = projected_use(version, TODAY)
+    later = TODAY + passed * DAY
+
+    assert use is not None
+    assert runs_out_on(use, -lacking, later) == later
 
 
 def test_a_dose_partly_covered_is_not_covered():

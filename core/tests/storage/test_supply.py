@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import accumulate
 
 import psycopg2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dosette.domain.stock import Use, cumulative, order_by_on, runs_out_on
+from dosette.domain.stock import DAYS_AHEAD, Use, cumulative, order_by_on, runs_out_on
 from dosette.domain.zones import FIRST_OFFSET, LAST_OFFSET, local_day, offsets
 from dosette_local.servers.postgres import Postgres
 
@@ -37,23 +38,21 @@ def ask(postgres: Postgres) -> Iterator[Ask]:
 
 @ASKED
 @given(
-    uses=st.lists(AMOUNTS, min_size=1, max_size=30),
+    days=st.lists(AMOUNTS, min_size=DAYS_AHEAD, max_size=DAYS_AHEAD),
+    weeks=st.lists(AMOUNTS, max_size=8),
     daily=AMOUNTS,
-    rest=st.none() | AMOUNTS,
-    left=st.decimals(-2, 100, places=2),
-    passed=st.integers(0, 40),
+    left=st.decimals(-2, 300, places=2),
+    passed=st.integers(0, 120),
 )
 def test_the_day_it_runs_out(
-    ask: Ask, uses: list[Decimal], daily: Decimal, rest: Decimal | None, left: Decimal, passed: int
+    ask: Ask, days: list[Decimal], weeks: list[Decimal], daily: Decimal, left: Decimal, passed: int
 ):
-    through = tuple(sum(uses[: number + 1], Decimal()) for number in range(len(uses)))
-    today = FIRST + timedelta(days=passed)
+    through = tuple(accumulate(days + weeks))
+    use, today = Use(FIRST, through[:DAYS_AHEAD], through[DAYS_AHEAD:], daily), FIRST + timedelta(days=passed)
 
-    told = ask(
-        "SELECT runs_out_on(%s, %s, %s, %s::bigint[], %s, %s)", left, today, FIRST, cumulative(through), daily, rest
-    )
+    told = ask("SELECT runs_out_on(%s, %s, %s, %s::bigint[], %s)", left, today, FIRST, cumulative(through), daily)
 
-    assert told == runs_out_on(Use(FIRST, through, daily, rest), left, today)
+    assert told == runs_out_on(use, left, today)
 
 
 @ASKED

@@ -31,6 +31,11 @@ class Use:
     def through(self) -> tuple[Decimal, ...]:
         return self.through_day + self.through_week
 
+    def week(self, place: int) -> Decimal:
+        """What is used in the week that ends at this place of `through`, which is no earlier than the last single day."""
+        before = place - (7 if place < len(self.through_day) else 1)
+        return self.through[place] - self.through[before]
+
     def day(self, place: int) -> date:
         """The day, or the first of the week, that stands at this place of `through`."""
         beyond = max(0, place - len(self.through_day))
@@ -49,7 +54,7 @@ def projected_use(version: Version, first: date) -> Use | None:
 
 def runs_out_on(use: Use, left_after_today: Decimal, today: date) -> date | None:
     """The first local day whose doses the stock does not cover; None when it lasts as long as the schedule. Beyond three months
-    a week's use counts as spread evenly over its days.
+    a week's use counts as spread evenly over its days, at its own rate or that of the week before, whichever is faster.
 
     `left_after_today` is what is on hand less the doses of today that are still to be taken. `today` is not before
     `use.first`. PostgreSQL's function of the same name says the same; a test holds them together.
@@ -61,7 +66,7 @@ def runs_out_on(use: Use, left_after_today: Decimal, today: date) -> date | None
     if place < len(use.through_day):
         return use.day(place)
     if place < len(use.through):
-        of_week = (covered - use.through[place - 1]) * 7 // (use.through[place] - use.through[place - 1])
+        of_week = (covered - use.through[place - 1]) * 7 // max(use.week(place), use.week(place - 1))
         return use.day(place) + int(of_week) * _DAY
     if use.daily == 0:
         return None

@@ -252,7 +252,8 @@ BEGIN
         RETURN use_from + place;
     ELSIF place < places THEN
         RETURN use_from + days + (place - days) * 7
-               + ((covered - use_through[place]) * 7 / (use_through[place + 1] - use_through[place]))::integer;
+               + ((covered - use_through[place]) * 7 / greatest(use_through[place + 1] - use_through[place],
+                      use_through[place] - use_through[place - CASE place WHEN days THEN 7 ELSE 1 END]))::integer;
     ELSIF daily_use = 0 THEN
         RETURN NULL;
     END IF;
