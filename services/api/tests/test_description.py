@@ -48,6 +48,9 @@ LEAST_CASES = 5000
 FUZZED = 85
 """Cases of an operation beside its examples and its boundaries; fewer where it has nothing to vary."""
 
+FOR_AN_EMPTY_HOUSE = {"import_household"}
+"""Refused in a house that is lived in; test_exports.py plays them."""
+
 SEED = 2026
 SLOWEST_S = 10
 MOST_TOLD = 5
@@ -210,7 +213,7 @@ def test_every_answer_is_as_described(operation: Operation, house: House, cases:
 
     if failures:
         pytest.fail("\n\n".join(list(failures.values())[:MOST_TOLD]), pytrace=False)
-    assert any(answers[status] for status in range(200, 300)), (
+    assert any(answers[status] for status in range(200, 300)) or operation.told["operationId"] in FOR_AN_EMPTY_HOUSE, (
         f"only refusals: put into the house what it needs; {answers}"
     )
 
@@ -399,7 +402,7 @@ def _trespasses(ours: Ids, theirs: Ids) -> Iterator[tuple[Operation, Ids, bytes 
         if "{" in operation.path:
             yield from ((operation, theirs, body) for body in _likely(operation.body))
         for place, inner in _places(operation.body or {}):
-            if inner.get("format") == "uuid":
+            if inner.get("format") == "uuid" and theirs.get(_noun(str(place[-1]))):
                 there = json.dumps(_one(theirs, str(place[-1])))
                 yield operation, ours, _text(operation.body or {}, place, there)
 
@@ -474,7 +477,8 @@ def _plain(shape: Shape) -> Any:
     return _PLAIN[shape.get("format") or shape["type"]]
 
 
-_PLAIN = {
+_PLAIN: dict[str, Any] = {
+    "object": {},
     "string": "x",
     "integer": 10,
     "boolean": False,

@@ -137,7 +137,6 @@ class ScheduleRow(_Row):
     version: Count
     planned_until: At | None
     daily_use: Use | None
-    use_rest: Use | None
     kind: Literal["fixed", "elapsed", "as_needed"]
     amount: Amount | None
     min_gap_minutes: Count | None
