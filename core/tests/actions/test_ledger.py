@@ -260,7 +260,7 @@ def test_the_count_is_the_sum_of_the_ledger_whatever_happens(server: Server, dat
         settings=settings(
             derandomize=True,
             deadline=None,
-            max_examples=25,
+            max_examples=15,
             stateful_step_count=40,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         ),

@@ -24,6 +24,7 @@ from dosette.domain.schedules import (
     as_needed_amount,
     difference,
     slots,
+    window_width,
 )
 from dosette.domain.stock import DAYS_AHEAD, REFRESH_BELOW, cumulative, projected_use, runs_out_on
 from dosette.domain.trips import Trip
@@ -288,6 +289,7 @@ def _effect(version: Version, until: datetime, now: datetime) -> dict[str, objec
         "planned_until": until.isoformat() if amount is None else None,
         "amount": _amount(amount) if amount is not None else None,
         "follows_minutes": version.every_minutes if follows else None,
+        "follows_window": str(window_width(version)) if follows else None,
         **_use_columns(version, local_day(now, version.zone)),
     }
 

@@ -66,16 +66,17 @@ CHANGE = Statement(
         RETURNING *
     ), schedule AS (
         INSERT INTO schedules (medicine_id, household_id, version, planned_until, kind, amount, min_gap_minutes, most_per_24_h,
-                               follows_minutes, use_from, use_through, daily_use)
+                               follows_minutes, follows_window, use_from, use_through, daily_use)
         SELECT whole.id, whole.household_id, v.number, e.planned_until, v.kind, e.amount, v.min_gap_minutes, v.most_per_24_h,
-               e.follows_minutes, e.use_from, e.use_through, e.daily_use
+               e.follows_minutes, e.follows_window, e.use_from, e.use_through, e.daily_use
           FROM whole
           JOIN version AS v ON v.medicine_id = whole.id
          CROSS JOIN jsonb_populate_record(NULL::schedules, whole.effect) AS e
         ON CONFLICT (medicine_id) DO UPDATE
            SET version = EXCLUDED.version, planned_until = EXCLUDED.planned_until, kind = EXCLUDED.kind, amount = EXCLUDED.amount,
                min_gap_minutes = EXCLUDED.min_gap_minutes, most_per_24_h = EXCLUDED.most_per_24_h,
-               follows_minutes = EXCLUDED.follows_minutes, use_from = EXCLUDED.use_from, use_through = EXCLUDED.use_through,
+               follows_minutes = EXCLUDED.follows_minutes, follows_window = EXCLUDED.follows_window,
+               use_from = EXCLUDED.use_from, use_through = EXCLUDED.use_through,
                daily_use = EXCLUDED.daily_use
     ), cancelled AS (
         UPDATE doses SET status = 'cancelled' FROM whole

@@ -26,6 +26,7 @@ Bytes = Annotated[str, Meta(pattern=r"^\\x([0-9a-f]{2})*$(?!\n)")]
 Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 At = Annotated[datetime, Meta(tz=True)]
 Text = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*$(?!\n)")]
+Width = Annotated[str, Meta(pattern=r"^[0-9]{2,5}:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?$(?!\n)")]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Seq = Annotated[int, Meta(ge=1, le=2**53)]
 
@@ -142,6 +143,7 @@ class ScheduleRow(_Row):
     min_gap_minutes: Count | None
     most_per_24_h: Amount | None
     follows_minutes: Count | None
+    follows_window: Width | None
     use_from: date | None
     use_through: list[Count] | None
 

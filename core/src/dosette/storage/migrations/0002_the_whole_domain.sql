@@ -71,7 +71,8 @@ ALTER TABLE schedules                                            -- what the ver
     ADD COLUMN amount numeric,                                   -- of one dose as needed
     ADD COLUMN min_gap_minutes integer,
     ADD COLUMN most_per_24_h numeric,
-    ADD COLUMN follows_minutes integer,                          -- the next dose is due so long after the last one taken
+    ADD COLUMN follows_minutes integer,                          -- the next dose is due so long after the last one taken,
+    ADD COLUMN follows_window interval,                          -- its window so wide to each side
     ADD COLUMN use_from date,
     ADD COLUMN use_through bigint[],                             -- ten-thousandths of a unit due from use_from through each of 92 days,
                                                                  -- then through each of the weeks after
@@ -580,33 +581,69 @@ BEGIN
     PERFORM pg_notify('dosette', dose.household_id::text);
 END $$;
 
-CREATE FUNCTION follow(dose doses, next_at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE  -- the pending doses after it keep their distances; the first of them is due at next_at
-    moved_by interval;
+CREATE FUNCTION follow(of_medicine uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE  -- the doses to come follow the last one known, at the interval; they keep their ids, for a panel may be away that knows them
+    away constant interval := '1000 years';
+    rule schedules;
+    version schedule_versions;
+    last doses;
+    every interval;
+    first_at timestamptz;
 BEGIN
-    IF dose.kind <> 'elapsed' OR next_at IS NULL OR EXISTS (
-        SELECT FROM doses WHERE medicine_id = dose.medicine_id AND kind = 'elapsed' AND due_at > dose.due_at AND status NOT IN ('pending', 'cancelled')) THEN
+    SELECT * INTO rule FROM schedules WHERE medicine_id = of_medicine AND follows_minutes IS NOT NULL AND planned_until IS NOT NULL;
+    IF NOT FOUND THEN
         RETURN;
     END IF;
-    SELECT next_at - min(due_at) INTO moved_by FROM doses
-     WHERE medicine_id = dose.medicine_id AND kind = 'elapsed' AND status = 'pending' AND due_at > dose.due_at;
-    UPDATE schedules  -- a planner that has read what was before must notice
-       SET planned_until = planned_until + coalesce(nullif(moved_by, interval '0'), interval '1 microsecond')
-     WHERE medicine_id = dose.medicine_id;
-    WITH moved AS (
+    every := make_interval(mins => rule.follows_minutes);
+    SELECT * INTO last FROM doses
+     WHERE medicine_id = of_medicine AND kind = 'elapsed' AND status IN ('taken', 'skipped', 'missed') ORDER BY due_at DESC LIMIT 1;
+    SELECT coalesce(CASE last.status WHEN 'taken' THEN last.resolved_at ELSE last.due_at END + every, min(due_at)) INTO first_at
+      FROM doses WHERE medicine_id = of_medicine AND kind = 'elapsed' AND status = 'pending';
+    IF first_at IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT * INTO STRICT version FROM schedule_versions WHERE medicine_id = of_medicine AND number = rule.version;
+    UPDATE schedules SET planned_until = planned_until + interval '1 microsecond'  -- a planner that has read what was before must notice
+     WHERE medicine_id = of_medicine;
+    UPDATE doses SET due_at = due_at + away  -- so that none stands where another one goes
+     WHERE medicine_id = of_medicine AND kind = 'elapsed' AND status = 'pending' AND due_at > coalesce(last.due_at, '-infinity');
+    WITH series AS (
+        SELECT row_number() OVER (ORDER BY slot.at) AS place, slot.at, slot.day, step.amount
+          FROM (SELECT at, household_day(at) AS day FROM generate_series(first_at, rule.planned_until, every) AS at) AS slot
+         CROSS JOIN LATERAL (
+             SELECT s.amount FROM jsonb_to_recordset(version.steps) AS s (amount numeric, starts_on date, ends_on date)
+              WHERE slot.day BETWEEN coalesce(s.starts_on, '-infinity') AND coalesce(s.ends_on, 'infinity') LIMIT 1) AS step
+         WHERE slot.day BETWEEN version.starts_on AND coalesce(version.ends_on, 'infinity') AND NOT EXISTS (
+               SELECT FROM jsonb_to_recordset(version.pauses) AS pause (starts_on date, ends_on date)
+                WHERE slot.day BETWEEN pause.starts_on AND coalesce(pause.ends_on, 'infinity'))
+    ), coming AS (
+        SELECT id, row_number() OVER (ORDER BY due_at) AS place FROM doses
+         WHERE medicine_id = of_medicine AND kind = 'elapsed' AND status = 'pending' AND due_at > first_at + away / 2
+    ), moved AS (
         UPDATE doses AS d
-           SET opens_at = opens_at + moved_by, due_at = due_at + moved_by, late_at = late_at + moved_by, closes_at = closes_at + moved_by,
-               slot_on = household_day(due_at + moved_by), snoozed_until = NULL
-         WHERE medicine_id = dose.medicine_id AND kind = 'elapsed' AND status = 'pending' AND d.due_at > dose.due_at AND moved_by <> interval '0'
-        RETURNING id, due_at
+           SET due_at = series.at, opens_at = series.at - rule.follows_window, late_at = series.at + rule.follows_window / 2,
+               closes_at = series.at + rule.follows_window, slot_on = series.day, amount = series.amount, snoozed_until = NULL
+          FROM coming JOIN series ON series.place = coming.place
+         WHERE d.id = coming.id
+        RETURNING d.id, d.due_at
+    ), added AS (
+        INSERT INTO doses (household_id, medicine_id, member_id, version, kind, slot_on, slot_time, amount, opens_at, due_at, late_at, closes_at)
+        SELECT m.household_id, m.id, m.member_id, rule.version, 'elapsed', series.day, (series.at AT TIME ZONE 'UTC')::time, series.amount,
+               series.at - rule.follows_window, series.at, series.at + rule.follows_window / 2, series.at + rule.follows_window
+          FROM series JOIN medicines AS m ON m.id = of_medicine
+         WHERE series.place > (SELECT count(*) FROM coming)
+        RETURNING id, household_id, due_at
+    ), gone AS (
+        UPDATE doses AS d SET status = 'cancelled', due_at = due_at - away FROM coming
+         WHERE d.id = coming.id AND coming.place > (SELECT count(*) FROM series)
+        RETURNING d.id
+    ), told_then AS (
+        UPDATE reminders AS r SET due_at = moved.due_at FROM moved WHERE r.dose_id = moved.id AND r.status = 'waiting'
+    ), not_told AS (
+        UPDATE reminders AS r SET status = 'dropped', reason = 'rescheduled' FROM gone WHERE r.dose_id = gone.id AND r.status = 'waiting'
     )
-    UPDATE reminders SET due_at = moved.due_at FROM moved WHERE reminders.dose_id = moved.id AND reminders.status = 'waiting';
+    INSERT INTO reminders (household_id, dose_id, due_at) SELECT household_id, id, due_at FROM added;
 END $$;
-
-CREATE FUNCTION next_after(dose doses, since timestamptz) RETURNS timestamptz LANGUAGE sql STABLE
-BEGIN ATOMIC  -- NULL where the next dose does not follow this one
-    SELECT since + make_interval(mins => follows_minutes) FROM dosette.schedules WHERE medicine_id = dose.medicine_id;
-END;
 
 CREATE FUNCTION dose_of_medicine(of_medicine uuid, at timestamptz) RETURNS uuid LANGUAGE sql STABLE
 BEGIN ATOMIC  -- the one that is open at that time, else the one before, which says why not, else the next
@@ -700,7 +737,9 @@ BEGIN
                  CASE WHEN over_limit IS NOT NULL THEN jsonb_build_object('override', over_limit) END, now);
     IF into_status = 'taken' THEN
         PERFORM use_stock(dose.medicine_id, coalesce(dose.taken_amount, dose.amount), 'taken', NULL, dose.id, taken_at, NULL);
-        PERFORM follow(dose, next_after(dose, taken_at));
+        IF dose.kind = 'elapsed' THEN
+            PERFORM follow(dose.medicine_id);
+        END IF;
     END IF;
     outcome := 'done';
     told := dose_told(dose, now);
@@ -725,9 +764,13 @@ BEGIN
            resolved_at = NULL, resolved_by = NULL, resolved_on = NULL, taken_amount = NULL
      WHERE id = dose.id
     RETURNING * INTO dose;
-    PERFORM tell(dose, 'undone', at, event_key, NULL, NULL, now), give_stock_back(dose.id, at), follow(dose, next_after(dose, dose.due_at));
+    PERFORM tell(dose, 'undone', at, event_key, NULL, NULL, now), give_stock_back(dose.id, at);
     UPDATE reminders SET status = 'waiting', reason = NULL, rung_at = NULL
      WHERE dose_id = dose.id AND reminders.status = 'dropped' AND now < dose.closes_at;
+    IF dose.kind = 'elapsed' THEN
+        PERFORM follow(dose.medicine_id);
+        SELECT * INTO dose FROM doses WHERE id = wanted;
+    END IF;
     outcome := 'done';
     told := dose_told(dose, now);
 END $$;
@@ -788,8 +831,10 @@ BEGIN
      WHERE id = dose.id
     RETURNING doses.* INTO dose;
     PERFORM tell(dose, 'corrected', right_at, event_key, coalesce(override, why), jsonb_strip_nulls(jsonb_build_object(
-                     'was_at', was_at, 'override', over_limit)), now),
-            follow(dose, next_after(dose, right_at));
+                     'was_at', was_at, 'override', over_limit)), now);
+    IF dose.kind = 'elapsed' THEN
+        PERFORM follow(dose.medicine_id);
+    END IF;
     outcome := 'done';
     told := dose_told(dose, now);
 END $$;
@@ -884,7 +929,7 @@ GRANT EXECUTE ON FUNCTION local_day(timestamptz, timestamptz[], interval[]), hou
     contents(medicines), shares_ingredient(medicines, medicines), takings_of(uuid, timestamptz, timestamptz, uuid),
     broken_gap(medicines, interval, medicines, timestamptz, uuid), broken_most(medicines, numeric, medicines, numeric, timestamptz, uuid),
     first_broken(medicines, numeric, timestamptz, uuid), broken_limit(medicines, numeric, timestamptz, uuid), tell(doses, text, timestamptz, text, text, jsonb, timestamptz),
-    follow(doses, timestamptz), next_after(doses, timestamptz), dose_of_medicine(uuid, timestamptz),
+    follow(uuid), dose_of_medicine(uuid, timestamptz),
     settle(uuid, uuid, text, boolean, numeric, timestamptz, text, text, text, timestamptz), take_back(uuid, timestamptz, text, timestamptz),
     put_off(uuid, timestamptz, text, timestamptz), correct(uuid, timestamptz, text, text, text, timestamptz),
     conflict_told(conflicts, timestamptz), keep_conflict(uuid, text, timestamptz, text, text, timestamptz),
