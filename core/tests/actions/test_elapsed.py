@@ -365,3 +365,88 @@ def test_undoing_gives_the_following_ones_their_times_back(home: Home, minutes: 
     _undo(home, _take(home, medicine_id, NOON + minutes * MINUTE), NOON + HOUR)
 
     assert _pending(home) == planned
+
+
+def test_undoing_the_first_one_of_a_new_rule_leaves_it_where_it_was(home: Home):
+    medicine_id, changed_at = home.medicine(), NOON + 6 * HOUR
+    _follows(home, medicine_id, 8 * HOUR)
+    _take(home, medicine_id, NOON)
+    _follows(home, medicine_id, 2 * HOUR, now=changed_at)
+    planned = _pending(home)
+
+    _undo(home, _take(home, medicine_id, changed_at), changed_at)
+
+    assert planned[0] == changed_at
+    assert _pending(home) == planned
+
+
+def test_a_new_course_has_nothing_to_do_with_when_the_old_one_ended(home: Home, database_of: Callable[[str], Database]):
+    medicine_id, second_course = home.medicine(), NOON + 20 * DAY + 3 * HOUR
+    _follows(home, medicine_id, 8 * HOUR, ends_on=NOON.date())
+    _take(home, medicine_id, NOON)
+    doses.close_missed(database_of("scheduler"), second_course)
+    _follows(home, medicine_id, 8 * HOUR, now=second_course)
+    planned = _pending(home)
+
+    _undo(home, _take(home, medicine_id, second_course), second_course)
+
+    assert _pending(home) == planned
+
+
+def test_a_correction_of_an_old_rule_s_dose_makes_nothing_due_before_the_new_rule(home: Home):
+    medicine_id, changed_at = home.medicine(), NOON + 6 * HOUR
+    _follows(home, medicine_id, 8 * HOUR)
+    first = _take(home, medicine_id, NOON)
+    _follows(home, medicine_id, 2 * HOUR, now=changed_at)
+
+    _correct(home, first, NOON + 10 * MINUTE, changed_at)
+
+    assert _pending(home)[0] >= changed_at
+
+
+def test_a_correction_does_not_bring_forward_what_begins_at_an_anchor(home: Home):
+    medicine_id, anchor_at = home.medicine(), NOON + DAY
+    _follows(home, medicine_id, 8 * HOUR)
+    first = _take(home, medicine_id, NOON)
+    _follows(home, medicine_id, 8 * HOUR, now=NOON + HOUR, anchor_at=anchor_at)
+
+    _correct(home, first, NOON + 10 * MINUTE, NOON + HOUR)
+
+    assert _pending(home)[0] == anchor_at
+
+
+def test_a_change_while_one_is_due_makes_no_other_one_due_beside_it(home: Home):
+    medicine_id = home.medicine()
+    _follows(home, medicine_id, 8 * HOUR)
+
+    _follows(home, medicine_id, 8 * HOUR, now=NOON + 30 * MINUTE, critical=True)
+
+    due = _pending(home)
+    assert [later - earlier for earlier, later in pairwise(due)][:1] == [8 * HOUR]
+
+
+def test_undoing_after_one_that_was_skipped_under_the_old_rule_leaves_it_where_it_was(home: Home):
+    medicine_id, changed_at = home.medicine(), NOON + HOUR
+    _follows(home, medicine_id, WEEK)
+    skipped = str(home.doses()[0]["id"])
+    doses.skip(home.database, home.writer(), skipped, None, home.request(), NOON, NOON)
+    _follows(home, medicine_id, 6 * DAY, now=changed_at)
+    planned = _pending(home)
+
+    _undo(home, _take(home, medicine_id, planned[0]), planned[0])
+
+    assert _pending(home) == planned
+
+
+def test_an_undone_one_whose_window_moves_is_told_again(home: Home, postgres: Postgres):
+    medicine_id, now = home.medicine(), NOON + 9 * HOUR + 10 * MINUTE
+    _follows(home, medicine_id, 8 * HOUR)
+    first, second = _take(home, medicine_id, NOON), _take(home, medicine_id, NOON + 8 * HOUR)
+    _correct(home, first, NOON + 50 * MINUTE, now)
+
+    _undo(home, second, now)
+
+    with _stored(postgres, home.server) as stored:
+        dose = next(row for row in stored(medicine_id) if row.id == second)
+    assert (dose.status, dose.closes_at > now) == ("pending", True)
+    assert dose.told_at == dose.due_at

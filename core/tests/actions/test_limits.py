@@ -453,8 +453,10 @@ products = st.lists(st.sampled_from(sorted(CONTENTS)), min_size=1, max_size=4, u
         *(limits.map(lambda rule, name=name: Product(name, CONTENTS[name], *rule)) for name in names)
     )
 )
+hours = st.sampled_from([0, 48, 96, 144])
+"""In quarters: of these, many are a day apart, to the second."""
 attempts = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(0, 40 * 4), st.sampled_from(["0.5", "1", "1.5", "2", "3"])),
+    st.tuples(st.integers(0, 3), hours | st.integers(0, 40 * 4), st.sampled_from(["0.5", "1", "1.5", "2", "3"])),
     min_size=4,
     max_size=14,
 )

@@ -148,7 +148,7 @@ def test_nothing_to_plan_costs_one_statement(home: Home, database_of: Callable[[
 def test_a_schedule_that_others_keep_changing_is_given_up_with_a_word(home: Home, monkeypatch: pytest.MonkeyPatch):
     medicine_id = home.medicine()
     home.schedule(medicine_id, "12:30")
-    standing = schedules.Standing(medicine_id, {}, "UTC", 0, None, Decimal(), None, None)
+    standing = schedules.Standing(medicine_id, {}, "UTC", 0, None, Decimal(), None, None, None)
     monkeypatch.setattr(schedules, "_standing", lambda *_: standing)
 
     with pytest.raises(Changed, match="read it again"):

@@ -72,6 +72,7 @@ class Standing:
     version: Version | None
     left: Decimal
     last_taken_at: datetime | None
+    open_due_at: datetime | None
     next_due_at: datetime | None
 
     @property
@@ -264,8 +265,8 @@ def _standing(database: Database, reading: Entry, medicine_id: str, now: datetim
 def _standings(database: Database, reading: Entry, medicine_id: str | None, now: datetime) -> list[Standing]:
     rows = database.run(sql.CONTEXT, reading, medicine=medicine_id, now=now)
     return [
-        Standing(medicine_id, medicine, zone, number, version_of(raw) if number else None, left, taken_at, due_at)
-        for medicine_id, medicine, zone, number, raw, left, taken_at, due_at in rows
+        Standing(medicine_id, medicine, zone, number, version_of(raw) if number else None, *known)
+        for medicine_id, medicine, zone, number, raw, *known in rows
     ]
 
 
@@ -310,8 +311,9 @@ def _planned(version: Version, standing: Standing, now: datetime, until: datetim
     if version.kind != ELAPSED or version.counted_from == ANCHOR:
         return slots(version, now, until)
     first = version.anchor_at or now
-    if standing.last_taken_at:
-        first = max(first, standing.last_taken_at + version.interval)
+    for before in (standing.last_taken_at, standing.open_due_at):
+        if before:
+            first = max(first, before + version.interval)
     return slots(version, now - timedelta(microseconds=1), until, max(first, now))
 
 

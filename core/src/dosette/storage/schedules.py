@@ -7,6 +7,8 @@ CONTEXT = Statement(
     """
     SELECT m.id::text, named(m.id, m.name), h.zone, coalesce(s.version, 0), schedule_json(v), m.amount_left,
            (SELECT max(d.resolved_at) FROM doses AS d WHERE d.medicine_id = m.id AND d.status = 'taken'),
+           (SELECT max(d.due_at) FROM doses AS d
+             WHERE d.medicine_id = m.id AND d.status = 'pending' AND d.kind = 'elapsed' AND d.due_at <= %(now)s AND d.closes_at >= %(now)s),
            (SELECT min(d.due_at) FROM doses AS d
              WHERE d.medicine_id = m.id AND d.status = 'pending' AND d.kind = 'elapsed' AND d.due_at > %(now)s)
       FROM (SELECT medicines.*, supply.on_hand - supply.expired - coalesce((

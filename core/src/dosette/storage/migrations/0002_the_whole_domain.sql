@@ -603,6 +603,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO STRICT version FROM schedule_versions WHERE medicine_id = of_medicine AND number = rule.version;
+    first_at := greatest(first_at, version.created_at, version.anchor_at);  -- a new rule makes nothing due before it began
     UPDATE schedules SET planned_until = planned_until + interval '1 microsecond'  -- a planner that has read what was before must notice
      WHERE medicine_id = of_medicine;
     UPDATE doses SET due_at = due_at + away  -- so that none stands where another one goes
