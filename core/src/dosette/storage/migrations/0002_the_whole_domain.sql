@@ -595,9 +595,12 @@ BEGIN
         RETURN;
     END IF;
     every := make_interval(mins => rule.follows_minutes);
-    SELECT * INTO last FROM doses
-     WHERE medicine_id = of_medicine AND kind = 'elapsed' AND status IN ('taken', 'skipped', 'missed') ORDER BY due_at DESC LIMIT 1;
-    SELECT coalesce(CASE last.status WHEN 'taken' THEN last.resolved_at ELSE last.due_at END + every, min(due_at)) INTO first_at
+    SELECT * INTO last FROM doses  -- of an old rule, only what was taken
+     WHERE medicine_id = of_medicine AND kind = 'elapsed' AND (status = 'taken' OR status IN ('skipped', 'missed') AND doses.version = rule.version)
+     ORDER BY due_at DESC LIMIT 1;
+    SELECT greatest(coalesce(CASE last.status WHEN 'taken' THEN last.resolved_at ELSE last.due_at END + every,
+                             min(due_at) FILTER (WHERE doses.version = rule.version)),
+                    max(due_at) FILTER (WHERE doses.version <> rule.version) + every) INTO first_at
       FROM doses WHERE medicine_id = of_medicine AND kind = 'elapsed' AND status = 'pending';
     IF first_at IS NULL THEN
         RETURN;
@@ -607,7 +610,8 @@ BEGIN
     UPDATE schedules SET planned_until = planned_until + interval '1 microsecond'  -- a planner that has read what was before must notice
      WHERE medicine_id = of_medicine;
     UPDATE doses SET due_at = due_at + away  -- so that none stands where another one goes
-     WHERE medicine_id = of_medicine AND kind = 'elapsed' AND status = 'pending' AND due_at > coalesce(last.due_at, '-infinity');
+     WHERE medicine_id = of_medicine AND kind = 'elapsed' AND status = 'pending' AND doses.version = rule.version
+       AND due_at > coalesce(last.due_at, '-infinity');
     WITH series AS (
         SELECT row_number() OVER (ORDER BY slot.at) AS place, slot.at, slot.day, step.amount
           FROM (SELECT at, household_day(at) AS day FROM generate_series(first_at, rule.planned_until, every) AS at) AS slot
@@ -766,12 +770,12 @@ BEGIN
      WHERE id = dose.id
     RETURNING * INTO dose;
     PERFORM tell(dose, 'undone', at, event_key, NULL, NULL, now), give_stock_back(dose.id, at);
-    UPDATE reminders SET status = 'waiting', reason = NULL, rung_at = NULL
-     WHERE dose_id = dose.id AND reminders.status = 'dropped' AND now < dose.closes_at;
     IF dose.kind = 'elapsed' THEN
         PERFORM follow(dose.medicine_id);
         SELECT * INTO dose FROM doses WHERE id = wanted;
     END IF;
+    UPDATE reminders SET status = 'waiting', due_at = dose.due_at, reason = NULL, rung_at = NULL
+     WHERE dose_id = dose.id AND reminders.status = 'dropped' AND now < dose.closes_at;
     outcome := 'done';
     told := dose_told(dose, now);
 END $$;
