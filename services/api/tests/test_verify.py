@@ -115,6 +115,15 @@ def test_a_dose_that_is_not_what_its_last_event_says_is_named(lived: Any, tamper
     assert _faults(lived) == [Fault("doses", dose_id, "it is missed, and its last event says skipped")]
 
 
+def test_a_dose_at_another_time_than_its_last_event_says_is_named(lived: Any, tamper: Tamper):
+    dose_id = lived.get("/doses", state="skipped").get_json()["items"][0]["id"]
+
+    tamper(f"UPDATE doses SET resolved_at = resolved_at - interval '1 hour' WHERE id = '{dose_id}'")  # noqa: S608
+
+    (fault,) = _faults(lived)
+    assert (fault.which, fault.what.startswith("its time is 2026-03-04 11:31:00+00")) == (dose_id, True)
+
+
 def test_a_count_that_is_not_the_sum_of_its_ledger_is_named(lived: Any, tamper: Tamper):
     tamper("UPDATE stock SET on_hand = on_hand + 1 WHERE medicine_id = (SELECT medicine_id FROM packages)")
     tamper("UPDATE packages SET amount_left = 99")

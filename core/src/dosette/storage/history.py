@@ -99,7 +99,7 @@ VERIFY = Statement(
     "verify_history",
     """
     WITH last AS (  -- what the newest event that says so makes of each dose
-        SELECT DISTINCT ON (e.dose_id) e.dose_id, CASE e.kind WHEN 'corrected' THEN 'taken' ELSE e.kind END AS says
+        SELECT DISTINCT ON (e.dose_id) e.dose_id, CASE e.kind WHEN 'corrected' THEN 'taken' ELSE e.kind END AS says, e.at
           FROM dose_events AS e
          WHERE e.household_id = entered_household() AND e.kind NOT IN ('snoozed', 'conflict') AND NOT coalesce(e.detail ? 'conflict', false)
          ORDER BY e.dose_id, e.seq DESC
@@ -117,6 +117,10 @@ VERIFY = Statement(
       FROM doses AS d LEFT JOIN last ON last.dose_id = d.id
      WHERE d.household_id = entered_household()
        AND NOT CASE WHEN coalesce(last.says, 'undone') = 'undone' THEN d.status IN ('pending', 'cancelled') ELSE d.status = last.says END
+    UNION ALL
+    SELECT 'doses', d.id::text, 'its time is ' || d.resolved_at || ', and its last event says ' || last.at
+      FROM doses AS d JOIN last ON last.dose_id = d.id
+     WHERE d.household_id = entered_household() AND d.resolved_at IS NOT NULL AND d.resolved_at <> last.at
     UNION ALL
     SELECT 'doses', d.id::text, 'stock entries of ' || amount_text(coalesce(-s.amount, 0)) || ', and '
            || CASE d.status WHEN 'taken' THEN amount_text(coalesce(d.taken_amount, d.amount)) || ' were taken' ELSE 'it was not taken' END
