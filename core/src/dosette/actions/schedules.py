@@ -164,7 +164,7 @@ def preview_trip(database: Database, reading: Entry, trip: Trip, now: datetime) 
 def extend_plans(database: Database, now: datetime, entry: Entry = NOBODY) -> int:
     """Plans doses up to the horizon for schedules that are planned less far ahead; how many doses became rows.
 
-    One batch; to be called again while it returns more than 0 or `more_to_plan`. Several may run at once.
+    One batch; to be called again while it returns more than 0. Several may run at once.
     """
     fp("S1")
     rows = database.run(sql.TO_PLAN, entry, before=now + REPLAN, limit=BATCH)

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 from dosette.domain.errors import DosetteError, Invalid, NotFound, OverLimit, Refused
 
 TAKEN, SKIPPED, MISSED, PENDING, CANCELLED = "taken", "skipped", "missed", "pending", "cancelled"
-STATES = ("planned", "due", "late", TAKEN, SKIPPED, MISSED)
 OLDEST_TOLD = timedelta(days=7)
 """A taking may be told so long after it happened."""
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from dosette.domain.schedules import FIXED, Slot, Version, slots
 from dosette.domain.zones import local_time
 
-KEEP, SHIFT = "keep", "shift"
+SHIFT = "shift"
 SHOWN = timedelta(days=3)
 """How many days on each side of a change of zone are looked at."""
 

@@ -213,8 +213,7 @@ BEGIN
         RETURN;
     END IF;
     wanted := CASE entry_kind WHEN 'recount' THEN wanted - here WHEN 'loss' THEN -wanted ELSE wanted END;
-    made := CASE WHEN wanted = 0 THEN keep_line(of_medicine, entry_kind, 0, into_package, why, now)
-                 WHEN wanted < 0 THEN use_stock(of_medicine, -wanted, entry_kind, into_package, NULL, now, why)
+    made := CASE WHEN wanted < 0 THEN use_stock(of_medicine, -wanted, entry_kind, into_package, NULL, now, why)
                  ELSE keep_line(of_medicine, entry_kind, wanted, into_package, why, now) END;
     PERFORM pg_notify('dosette', entered_household()::text);
     outcome := 'done';
