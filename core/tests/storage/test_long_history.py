@@ -24,7 +24,8 @@ from dosette_local.servers.postgres import Postgres
 pytestmark = pytest.mark.timeout(300, func_only=False)  # two hundred thousand doses are made first
 
 MEDICINES = 55
-MONTH, DECADE = 30, 3650  # days
+MONTH, QUARTER, DECADE = 30, 90, 3650  # days
+BLOCKS_OF_A_PAGE = 1000
 MOST = 1.2
 SEED = """
     UPDATE households SET moving_in = true;
@@ -43,6 +44,12 @@ SEED = """
     INSERT INTO stock_entries (household_id, medicine_id, kind, amount, dose_id, at, by_member, source)
     SELECT household_id, medicine_id, 'taken', -1, id, due_at, resolved_by, 'api' FROM doses WHERE status = 'taken' ORDER BY due_at;
     ALTER TABLE stock_entries ENABLE TRIGGER add_up;
+"""
+SHARED = """
+    INSERT INTO members (household_id, name, role, created_at)
+    SELECT household_id, 'Another ' || number, 'self', min(created_at) FROM members, generate_series(1, 2) AS number GROUP BY 1, number;
+    UPDATE doses SET member_id = (SELECT id FROM members ORDER BY id LIMIT 1 OFFSET (slot_on - date '2000-01-01') % 3);
+    ANALYZE;
 """
 EVERYTHING: dict[str, object] = dict.fromkeys(
     ("member", "medicine", "state", "after", "before", "since", "until", "kind")
@@ -114,6 +121,23 @@ def test_a_read_costs_no_more_cpu_after_ten_years(pasts: tuple[Past, Past], name
         past.home.database.run(statement, past.home.reader(), **{key: values[key] for key in statement.types})
 
     assert _cheapest_ratio(pasts, read, times=10) <= MOST
+
+
+def test_a_page_of_history_reads_its_own_rows_only(postgres: Postgres):
+    """After a quarter of a year it once read every dose of the household, one by one, and sorted them."""
+    with a_database(postgres) as server:
+        past = _lived(postgres, server, QUARTER)
+        with past.connection.cursor() as cursor:
+            cursor.execute(SHARED)
+        explaining = Statement("explain_history", "", **history_sql.LIST.types)
+        explaining.prepare = history_sql.LIST.prepare
+        explaining.execute = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {history_sql.LIST.execute}"
+        page = dict.fromkeys(history_sql.LIST.types) | {"limit": 50}
+        plan = past.home.database.one(explaining, past.home.reader(), **page)[0][0]["Plan"]
+        past.home.database.close()
+        past.connection.close()
+
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < BLOCKS_OF_A_PAGE
 
 
 def test_taking_a_dose_costs_no_more_cpu_after_ten_years(pasts: tuple[Past, Past]):
