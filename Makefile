@@ -9,7 +9,8 @@
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
-PACKAGES := core services/api services/scheduler services/display-agent local bench
+RUNNING := core services/api services/scheduler services/display-agent local
+PACKAGES := $(RUNNING) bench
 MIGRATIONS := core/src/dosette/storage/migrations
 # Each migration runs in a transaction, under the time-outs that the runner sets; integers count attempts, ids are UUIDs.
 SQUAWK_RULES := --assume-in-transaction --pg-version 18.0 \
@@ -57,7 +58,7 @@ format: .venv/dev.stamp ## put the Python code into its form
 types: .venv/dev.stamp ## mypy --strict on every src
 	@$(BIN)/mypy --strict $(SOURCES)
 
-bench: .venv/dev.stamp ## measure a running household (`make up` first)
+bench: .venv/dev.stamp ## measure everything, in under ten minutes (ARGS="api --quick", ARGS=--help)
 	@$(BIN)/dosette-bench $(ARGS)
 
 clean: down ## remove .venv and caches; the data folder stays
@@ -70,7 +71,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-v
 
 lock: .venv/dev.stamp ## renew requirements/*.txt (ARGS=--upgrade takes newer versions)
 	@echo "Resolving requirements ..."
-	@$(COMPILE) $(ARGS) requirements/build.in $(addsuffix /pyproject.toml,$(PACKAGES)) -o requirements/local.txt
+	@$(COMPILE) $(ARGS) requirements/build.in $(addsuffix /pyproject.toml,$(RUNNING)) -o requirements/local.txt
 	@$(COMPILE) -c requirements/local.txt requirements/build.in core/pyproject.toml services/api/pyproject.toml -o requirements/api.txt
 	@$(COMPILE) -c requirements/local.txt requirements/build.in core/pyproject.toml services/scheduler/pyproject.toml -o requirements/scheduler.txt
 	@$(COMPILE) -c requirements/local.txt requirements/build.in core/pyproject.toml services/display-agent/pyproject.toml -o requirements/display.txt
@@ -91,13 +92,14 @@ anew:
 	@$(PYTHON) -m venv --clear .venv
 	@pwd -P > $@
 
-.venv/local.stamp: .venv/made.stamp requirements/local.txt $(addsuffix /pyproject.toml,$(PACKAGES))
+.venv/local.stamp: .venv/made.stamp requirements/local.txt $(addsuffix /pyproject.toml,$(RUNNING))
 	@echo "Installing what Dosette runs on ..."
 	@$(PIP) install --require-hashes -r requirements/local.txt
-	@$(PIP) install --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES))
+	@$(PIP) install --no-deps --no-build-isolation $(addprefix -e ,$(RUNNING))
 	@touch $@
 
-.venv/dev.stamp: .venv/local.stamp requirements/dev.txt
-	@echo "Installing what tests and checks need ..."
+.venv/dev.stamp: .venv/local.stamp requirements/dev.txt bench/pyproject.toml
+	@echo "Installing what tests, checks and the benchmark need ..."
 	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation -e bench
 	@touch $@

@@ -1,6 +1,7 @@
 """A tiny server that answers as a test wishes."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -8,19 +9,22 @@ from typing import Any
 
 import pytest
 
-from dosette_bench.server import Server
+from dosette_bench.stack import Stack
+
+Answers = Callable[[str], "int | tuple[int, float]"]
+"""A path's status, or its status and how many seconds it takes."""
 
 
 @pytest.fixture
-def serving() -> Iterator[Callable[[Callable[[str], int]], Server]]:
-    """Starts a server whose statuses a function of the path decides; it knows one medicine."""
+def serving() -> Iterator[Callable[[Answers], Stack]]:
+    """Starts a server that knows one medicine, which is due."""
     started: list[ThreadingHTTPServer] = []
 
-    def serve(status_of: Callable[[str], int]) -> Server:
-        http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(status_of))
+    def serve(answers: Answers) -> Stack:
+        http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(answers))
         Thread(target=http.serve_forever, daemon=True).start()
         started.append(http)
-        return Server(f"http://127.0.0.1:{http.server_port}", "token")
+        return Stack(f"http://127.0.0.1:{http.server_port}", "token")
 
     yield serve
     for http in started:
@@ -28,13 +32,20 @@ def serving() -> Iterator[Callable[[Callable[[str], int]], Server]]:
         http.server_close()
 
 
-def _handler(status_of: Callable[[str], int]) -> type[BaseHTTPRequestHandler]:
+def _handler(answers: Answers) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
-            body = json.dumps({"items": [{"id": "one"}]}).encode()
-            self.send_response(status_of(self.path))
+            told = answers(self.path)
+            status, takes_s = told if isinstance(told, tuple) else (told, 0.0)
+            time.sleep(takes_s)
+            if self.headers["If-None-Match"] and status == 200:
+                status = 304
+            body = b"" if status == 304 else json.dumps(ITEMS).encode()
+            self.send_response(status)
+            self.send_header("ETag", '"one"')
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -43,3 +54,10 @@ def _handler(status_of: Callable[[str], int]) -> type[BaseHTTPRequestHandler]:
             """Quiet."""
 
     return Handler
+
+
+ITEMS = {
+    "items": [{"id": "one", "name": "Ibuprofen", "medicine": {"id": "one"}}],
+    "next_cursor": None,
+    "version": "9.9",
+}

@@ -1,92 +1,186 @@
-"""The files that a measurement leaves: field names of the project's first plan, and what that plan left out."""
+"""The files that a run leaves: rows from series, one document for each suite and one for all. Their form is `schema.json`."""
 
 import json
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from dosette import __version__
-from dosette_bench import machine
-from dosette_bench.closed_loop import LOAD_MODEL, Measured
+from dosette_bench import targets
 from dosette_bench.errors import CannotMeasure
-from dosette_bench.statistics import summed_up
+from dosette_bench.figures import histogram, summed_up
+from dosette_bench.samples import Series
 
-FORMAT = 1
-NOT_MEASURED = "not measured"
+VERSION = 2
+FILES = {
+    "database": "database_benchmark.json",
+    "api": "api_benchmark.json",
+    "load": "load_test.json",
+    "memory": "memory_profile.json",
+    "display": "display_benchmark.json",
+    "scheduler": "scheduler_benchmark.json",
+    "recovery": "recovery_benchmark.json",
+}
+COMPLETE = "complete_benchmark_results.json"
+FIGURES = ("mean", "median", "p95", "p99", "min", "max", "stdev", "ci95_low", "ci95_high")
+
+Row = dict[str, Any]
+Document = dict[str, Any]
 
 
-def targets() -> dict[str, Any]:
-    """The promises, as data."""
-    found: dict[str, Any] = json.loads((files("dosette_bench") / "targets.json").read_text())
-    return found
-
-
-def of_api(measured: Sequence[Measured]) -> dict[str, Any]:
-    """What `api_benchmark.json` says; an operation that has a target and was not measured stands in it too."""
-    promised = targets()["api"]
-    by_name = {each.operation: each for each in measured}
-    benchmarks = [_benchmark(name, by_name.get(name), promised[name]) for name in promised]
-    return _document({"api": {"summary": _summary(benchmarks), "benchmarks": benchmarks, "load": LOAD_MODEL}})
-
-
-def of_load(scenario: str, summary: dict[str, Any] | None, reason: str | None = None) -> dict[str, Any]:
-    """What `load_test.json` says: k6's figures, or null and why."""
-    target = targets()["load"][scenario]
-    if summary is None:
-        return _document({"load": {scenario: None, "reason": reason, "target": target, "target_met": NOT_MEASURED}})
-    metrics = summary["metrics"]
-    rate = 1 - metrics["http_req_failed"]["values"]["rate"]
-    figures = {
-        "requests": metrics["http_reqs"]["values"]["count"],
-        "requests_per_s": metrics["http_reqs"]["values"]["rate"],
-        "success_rate": rate,
-        "latency_ms": metrics["http_req_duration"]["values"],
+def row(series: Series) -> Row:
+    """A series as the files hold it, its targets still open."""
+    failed = sum(series.reasons.values())
+    told: Row = {
+        "operation": series.operation,
+        "unit": series.unit,
+        "better": series.better,
+        "load": _load(series),
+        "iterations": len(series.tries),
+        "errors": failed,
+        "success_rate": 1 - failed / len(series.tries) if series.tries else None,
+        **_figures(series),
+        **series.facts,
+        "rounds": [[_rounded(value) for value in each] for each in series.rounds],
     }
-    met = rate >= target["success_rate"] and metrics["checks"]["values"]["rate"] == 1
-    return _document({"load": {scenario: figures, "target": target, "target_met": met}})
+    if series.reasons:
+        told["error_reasons"] = dict(series.reasons)
+    if not series.values:
+        told["reason"] = series.not_measured or next(iter(series.reasons), "it was not tried")
+        told["errors"] = failed
+    return told
 
 
-def write(folder: Path, name: str, document: dict[str, Any]) -> Path:
+def _figures(series: Series) -> Row:
+    values = series.values
+    if series.unit != "ms":
+        rounds = [[value for value in each if value is not None] for each in series.rounds]
+        return {"value": _rounded(summed_up(rounds)["median"]) if values else None}
+    if not values:
+        return {f"{name}_ms": None for name in FIGURES}
+    found = summed_up([[value for value in each if value is not None] for each in series.rounds])
+    bounds, counts = histogram(values)
+    figures = {f"{name}_ms": _rounded(found[name]) for name in FIGURES}
+    return {**figures, **_bound(series, found["mean"]), "histogram": {"bounds_ms": bounds, "counts": counts}}
+
+
+def _bound(series: Series, mean_ms: float) -> Row:
+    """Little's law, N = X (R + Z): with one user the throughput follows from the mean; with many, the load generator knows it."""
+    load, facts = series.load, series.facts
+    if load is None or load.model == "open" or not load.users:
+        return {"throughput_rps": facts.get("throughput_rps"), "bound_ms": None}
+    think_ms = (load.think_time_s or 0) * 1000
+    rate = facts.get("throughput_rps") or load.users / ((mean_ms + think_ms) / 1000)
+    return {"throughput_rps": _rounded(rate), "bound_ms": _rounded(load.users / rate * 1000 - think_ms)}
+
+
+def _load(series: Series) -> Row | None:
+    if series.load is None:
+        return None
+    asked = series.load
+    return {
+        "model": asked.model,
+        "users": asked.users,
+        "think_time_s": asked.think_time_s,
+        "rate_rps": asked.rate_rps,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")
+
+
+def suite(rows: Sequence[Row], took_s: float, reason: str | None = None) -> dict[str, Any]:
+    """Rows with their sum; `reason` says why the suite did not come to its end."""
+    met = [each["target_met"] for each in rows if each["targets"] or each["target_met"] is not True]
+    told = {
+        "summary": {
+            "total_benchmarks": len(rows),
+            "passed_target": met.count(True),
+            "missed_target": met.count(False),
+            "not_measured": met.count(targets.NOT_MEASURED),
+            "average_mean_ms": _average(rows, "mean_ms"),
+            "average_p95_ms": _average(rows, "p95_ms"),
+            "took_s": round(took_s, 1),
+        },
+        "benchmarks": list(rows),
+    }
+    return told | ({"reason": reason} if reason else {})
+
+
+def _average(rows: Sequence[Row], name: str) -> float | None:
+    found = [each[name] for each in rows if each.get(name) is not None]
+    return _rounded(sum(found) / len(found)) if found else None
+
+
+def judged(
+    rows: Mapping[str, Sequence[Row]],
+    promised: Mapping[str, Sequence[Mapping[str, Any]]],
+    gate: Sequence[str] = targets.KINDS,
+    partly: bool = False,
+) -> dict[str, Any]:
+    """The judgement of a run; gives each row its targets on the way. Only critical targets of the kinds in `gate` decide.
+
+    `partly`: only some operations were asked for, so a promise that fits no row is passed over.
+    """
+    verdicts = targets.judge(promised["targets"], rows, partly)
+    for name, of_suite in rows.items():
+        for each in of_suite:
+            own = [one for one in verdicts if (one["suite"], one["operation"]) == (name, each["operation"])]
+            measured = each.get("mean_ms", each.get("value")) is not None
+            each["targets"] = own
+            each["target_met"] = targets.all_met(own) if measured else targets.NOT_MEASURED
+    return {
+        "holds": targets.holds(verdicts, gate),
+        "gate": list(gate),
+        "verdicts": verdicts,
+        "alerts": targets.judge(promised["alerts"], rows, partly),
+    }
+
+
+def part(document: Document, suite: str) -> Document:
+    """One suite of a run, as a document of its own."""
+    judgement = document["judgement"]
+    told = document["benchmarks"][suite]
+    own = {name: [each for each in judgement[name] if each["suite"] == suite] for name in ("verdicts", "alerts")}
+    came_to_its_end = not document["interrupted"] and "reason" not in told
+    holds = came_to_its_end and targets.holds(own["verdicts"], judgement["gate"])
+    return {**document, "benchmarks": {suite: told}, "judgement": {**judgement, **own, "holds": holds}}
+
+
+def write(folder: Path, name: str, document: Document) -> Path:
     """Whole or not at all. Raises CannotMeasure when the folder can't be written."""
     path = folder / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".new")
-        new.write_text(json.dumps(document, indent=2) + "\n")
+        new.write_text(json.dumps(document, separators=(",", ":")) + "\n")
         new.replace(path)
     except OSError as error:
+        path.with_suffix(".new").unlink(missing_ok=True) if folder.is_dir() else None
         raise CannotMeasure(f"{path} can't be written: {error.strerror}; say --out FOLDER") from None
     return path
 
 
-def _document(benchmarks: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "timestamp": datetime.now(UTC).isoformat(),
-        "version": __version__,
-        "machine": machine.facts(),
-        "benchmarks": benchmarks,
-    }
+def read(path: Path) -> Document:
+    """A document of this version; of a folder, that of its whole run. Raises CannotMeasure when it is none."""
+    file = path / COMPLETE if path.is_dir() else path
+    try:
+        found = json.loads(file.read_text())
+    except OSError as error:
+        raise CannotMeasure(f"{file} can't be read: {error.strerror}; `dosette-bench` writes it") from None
+    except ValueError:
+        raise CannotMeasure(f"{file} is no JSON: it was cut off or is another file; measure again") from None
+    version = found.get("schema_version") if isinstance(found, dict) else None
+    if version != VERSION:
+        told = f"has version {version}" if version is not None else "is no result of dosette-bench"
+        raise CannotMeasure(
+            f"{file} {told}, and this dosette-bench reads version {VERSION}: measure again with this one"
+        )
+    return dict(found)
 
 
-def _benchmark(operation: str, measured: Measured | None, target: dict[str, Any]) -> dict[str, Any]:
-    plain = {"operation": operation, "target": target}
-    if measured is None or not measured.times_ms:
-        reason = measured.errors[0] if measured and measured.errors else "it was not tried"
-        return plain | {"iterations": 0, "mean_ms": None, "reason": reason, "target_met": NOT_MEASURED}
-    figures = summed_up(measured.times_ms)
-    met = not measured.errors and figures["mean_ms"] < target["mean_ms"]
-    return plain | {"iterations": len(measured.times_ms), **figures, "errors": measured.errors, "target_met": met}
-
-
-def _summary(benchmarks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    means = [each["mean_ms"] for each in benchmarks if each["mean_ms"] is not None]
-    slowest = [each["p95_ms"] for each in benchmarks if each["mean_ms"] is not None]
-    return {
-        "total_benchmarks": len(benchmarks),
-        "passed_target": sum(each["target_met"] is True for each in benchmarks),
-        "average_mean_ms": round(sum(means) / len(means), 3) if means else None,
-        "average_p95_ms": round(sum(slowest) / len(slowest), 3) if slowest else None,
-    }
+def schema() -> dict[str, Any]:
+    """The published JSON Schema of the files."""
+    found: dict[str, Any] = json.loads((files("dosette_bench") / "schema.json").read_text())
+    return found
