@@ -49,7 +49,9 @@ lint: .venv/dev.stamp ## ruff, import arrows, migrations, Dockerfiles, YAML, wor
 	@$(BIN)/squawk $(SQUAWK_RULES) $(MIGRATIONS)/*.sql
 	@$(BIN)/hadolint services/*/Dockerfile
 	@$(BIN)/yamllint --strict -d '$(YAML_RULES)' .
-	@$(BIN)/zizmor --offline --quiet .github/workflows
+	@$(BIN)/zizmor --offline --quiet .github/workflows bench/ci/github-actions.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml bench/ci/github-actions.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci bench/ci/gitlab-ci.yml
 
 format: .venv/dev.stamp ## put the Python code into its form
 	@$(BIN)/ruff check --fix-only --quiet .

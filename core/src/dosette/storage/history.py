@@ -9,7 +9,7 @@ LIST = Statement(
         SELECT e.seq, e.dose_id, e.kind, e.at, e.recorded_at, e.source, e.by_member, e.device_id, e.reason, e.detail,
                d.due_at, d.slot_on, d.amount, d.medicine_id, d.member_id
           FROM dose_events AS e
-         CROSS JOIN LATERAL (  -- OFFSET keeps it a lookup for each event: the events come from their index, newest first, until the page is full
+         CROSS JOIN LATERAL (  -- OFFSET keeps it a lookup: events come from their index, newest first, until the page is full
                SELECT due_at, slot_on, amount, medicine_id, member_id FROM doses WHERE doses.id = e.dose_id OFFSET 0) AS d
          WHERE e.household_id = entered_household() AND e.seq < coalesce(%(before)s, 9223372036854775807)
            AND (%(since)s IS NULL OR e.at >= %(since)s)
