@@ -2,9 +2,9 @@
 
     python3 tests/stack/play.py
 
-Needs Docker with Compose v2 and nothing else. It has a project name and ports of its own, so it may run beside a household
-that is in use; volumes are removed at the end. The images' names are shared, though: that household's next `up` takes what was
-built here. Grafana is left out: nothing here depends on it.
+Needs Docker with Compose v2, and k6 beside its Python or on PATH. It has a project name and ports of its own, so it may run beside
+a household that is in use; volumes are removed at the end. The images' names are shared, though: that household's next `up` takes
+what was built here. Grafana is left out: nothing here depends on it, and its panels' questions are asked of Prometheus.
 """
 
 import json
@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 from urllib.error import HTTPError
+from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 from zoneinfo import ZoneInfo
 
@@ -78,6 +79,14 @@ def play(stack: "Stack") -> None:
     with step("Prometheus reaches everyone"):
         since = datetime.now(UTC)
         soon(lambda: everyone_is_scraped(stack.prometheus_port, since), "every target is up", SCRAPE_TIMEOUT_S)
+    with step("k6 sends a run to Prometheus, and every panel of its dashboard shows it"):
+        send_a_run(stack, api)
+        for title, asked in asked_by_panels():
+            soon(
+                lambda asked=asked: shows(stack.prometheus_port, asked),
+                f"figures for {title}: {asked}",
+                SCRAPE_TIMEOUT_S,
+            )
 
 
 def play_a_dose(stack: "Stack", api: "Api", name: str) -> None:
@@ -195,6 +204,44 @@ def everyone_is_scraped(port: int, since: datetime) -> bool:
 def scraped_at(target: dict[str, Any]) -> datetime:
     """Go writes nanoseconds, which Python reads as microseconds."""
     return datetime.fromisoformat(target["lastScrape"])
+
+
+def send_a_run(stack: "Stack", api: "Api") -> None:
+    """As bench/k6/README.md says."""
+    beside = Path(sys.executable).with_name("k6")
+    k6 = str(beside) if beside.exists() else shutil.which("k6")
+    if k6 is None:
+        raise Failed("there is no k6 beside this Python or on PATH: `make test` installs one into .venv")
+    told = {
+        "BASE_URL": f"http://127.0.0.1:{stack.port}",
+        "TOKEN": api.token,
+        "SECONDS": "8",
+        "SUMMARY": os.devnull,
+        "K6_NO_USAGE_REPORT": "true",
+        "K6_PROMETHEUS_RW_SERVER_URL": f"http://127.0.0.1:{stack.prometheus_port}/api/v1/write",
+        "K6_PROMETHEUS_RW_TREND_STATS": "avg,p(50),p(95),p(99)",
+        "K6_PROMETHEUS_RW_PUSH_INTERVAL": "1s",
+    }
+    words = [k6, "run", "--quiet", "--address", "", "--tag", "testid=play", "--out", "experimental-prometheus-rw"]
+    done = subprocess.run(
+        [*words, "bench/k6/smoke.js"], cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise Failed(f"k6 ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+
+
+def asked_by_panels() -> Iterator[tuple[str, str]]:
+    """Every question of the k6 dashboard, by its panel's title."""
+    for panel in json.loads((ROOT / "grafana/dashboards/k6.json").read_text())["panels"]:
+        for target in panel["targets"]:
+            yield panel["title"], target["expr"].replace("$run", "play").replace("$__rate_interval", "1m")
+
+
+def shows(port: int, asked: str) -> bool:
+    """Whether Prometheus has an answer, in numbers."""
+    with _direct.open(f"http://127.0.0.1:{port}/api/v1/query?{urlencode({'query': asked})}", timeout=10) as reply:
+        found = json.load(reply)["data"]["result"]
+    return bool(found) and all(each["value"][1] != "NaN" for each in found)
 
 
 # The parts
