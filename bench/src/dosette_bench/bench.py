@@ -29,7 +29,7 @@ class Sizes:
 
     @property
     def quick(self) -> bool:
-        return self == QUICK
+        return self.rounds < FULL.rounds
 
 
 FULL = Sizes()

@@ -22,6 +22,8 @@ from dosette_bench import processes
 from dosette_bench.errors import CannotMeasure
 from dosette_bench.processes import Process
 
+HERE = Path(sys.executable).parent  # not resolved: .venv/bin/python is a link to another folder
+PROBES = Path(__file__).parents[2] / "probes"  # what runs inside a process of a service, or in place of one
 STOP_S = 30
 READY_S = 60
 ASK_S = 10
@@ -43,6 +45,8 @@ class Boxed(Protocol):
 class Stack:
     """Where it is and what opens it; of our own also its folder and its launcher's process, else None.
 
+    `commands` is where its installation has its commands.
+
     `writes` is false when nothing may be changed there: somebody's real household may be behind a URL.
     """
 
@@ -53,6 +57,7 @@ class Stack:
     writes: bool = False
     box: Boxed | None = None
     device: str = ""
+    commands: Path = HERE
 
     @property
     def own(self) -> bool:
@@ -110,9 +115,6 @@ class Stack:
         return found
 
 
-HERE = Path(sys.executable).parent  # not resolved: .venv/bin/python is a link to another folder
-
-
 @contextmanager
 def of_its_own(environment: Mapping[str, str] | None = None, commands: Path = HERE) -> Iterator[Stack]:
     """Starts `dosette-local up` on a folder of its own, and ends it after. Raises CannotMeasure with its last words when it does not start.
@@ -125,15 +127,16 @@ def of_its_own(environment: Mapping[str, str] | None = None, commands: Path = HE
         launcher = _launched(commands / "dosette-local", data, environment or {})
         try:
             _wait_until_ready(launcher)
-            yield opened(data, launcher.pid)
+            yield opened(data, launcher.pid, commands=commands)
         finally:
             _end(launcher)
 
 
-def opened(data: Path, launcher: int, box: Boxed | None = None) -> Stack:
+def opened(data: Path, launcher: int, box: Boxed | None = None, commands: Path = HERE) -> Stack:
     """A stack of ours that is ready, by the file in which it says how to get in."""
     access = json.loads((data / "access.json").read_text())
-    return Stack(access["url"], access["token"], data, launcher, writes=True, box=box, device=access["device"])
+    url, token, device = (access[name] for name in ("url", "token", "device"))
+    return Stack(url, token, data, launcher, writes=True, box=box, device=device, commands=commands)
 
 
 def _launched(command: Path, data: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:

@@ -62,7 +62,9 @@ def _refuse_wrong(target: Any, name: str, sources: Mapping[str, str]) -> None:
     if target["suite"] not in SUITES:
         raise CannotMeasure(f"{where}: there is no suite {target['suite']!r}; there are {', '.join(SUITES)}")
     if target["metric"] not in _metrics():
-        raise CannotMeasure(f"{where}: metric {target['metric']!r} is no field of a row; there are {', '.join(_metrics())}")
+        raise CannotMeasure(
+            f"{where}: metric {target['metric']!r} is no field of a row; there are {', '.join(_metrics())}"
+        )
 
 
 @cache
@@ -70,7 +72,9 @@ def _metrics() -> tuple[str, ...]:
     """The fields of a row that hold a number, by the schema."""
     fields = json.loads((files("dosette_bench") / "schema.json").read_text())["$defs"]["row"]["properties"]
     return tuple(
-        name for name, told in fields.items() if told.get("type") == "integer" or "number_or_null" in told.get("$ref", "")
+        name
+        for name, told in fields.items()
+        if told.get("type") == "integer" or "number_or_null" in told.get("$ref", "")
     )
 
 

@@ -6,14 +6,14 @@ A bare Flask answer under the same server and settings is measured in the same r
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from dosette_bench import processes
+from dosette_bench import instructions, processes
 from dosette_bench.bench import Bench
 from dosette_bench.errors import CannotMeasure
 from dosette_bench.http import Client, new_key
@@ -21,7 +21,7 @@ from dosette_bench.loop import Call, Failed, Operation, Side, again
 from dosette_bench.loop import measure as measure_loop
 from dosette_bench.processes import Process
 from dosette_bench.seeding import Cupboard, cupboard
-from dosette_bench.stack import Stack, free_port, wait_until
+from dosette_bench.stack import PROBES, Stack, free_port, wait_until
 
 API = "/api/v1"
 BATCH = 5
@@ -37,6 +37,8 @@ def measure(*benches: Bench) -> None:
     with ExitStack() as kept:
         measure_loop(*[_side(bench, kept) for bench in benches])
     for bench in benches:
+        if bench.stack.own:
+            instructions.measure(bench, cupboard(bench.stack))
         if not bench.stack.writes:
             with bench.may_fail(*WRITES):
                 raise CannotMeasure(
@@ -53,7 +55,7 @@ def _side(bench: Bench, kept: ExitStack) -> Side:
     with bench.may_fail(REFERENCE):
         if not bench.stack.own:
             raise CannotMeasure("it belongs beside a server of our own: leave --url out")
-        url, beside = kept.enter_context(_bare_flask())
+        url, beside = kept.enter_context(_bare_flask(bench.stack.commands))
         operations.append(_reference(url))
     return Side(bench, operations, _Meter(bench.stack, beside), REFERENCE)
 
@@ -204,18 +206,12 @@ def _reference(url: str) -> Operation:
 
 
 @contextmanager
-def _bare_flask() -> Iterator[tuple[str, list[Process]]]:
+def _bare_flask(commands: Path) -> Iterator[tuple[str, list[Process]]]:
     """Its address and its processes, under the API's own server settings. Raises CannotMeasure when it does not start."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        "-c",
-        "python:dosette_api.gunicorn_conf",
-        "dosette_bench.reference:app",
-    ]
+    settings = ["-c", "python:dosette_api.gunicorn_conf", "--pythonpath", str(PROBES)]
+    command = [str(commands / "python"), "-m", "gunicorn", *settings, "bare_flask:app"]
     server = subprocess.Popen(
         command,
         env={**os.environ, "DOSETTE_BIND": f"127.0.0.1:{port}", "DOSETTE_LOG_LEVEL": "error"},

@@ -1,0 +1,65 @@
+"""Answers so many requests of each kind in this process, without a socket. Under cachegrind that counts their instructions.
+
+    DATABASE_URL=… valgrind --tool=cachegrind --cache-sim=no python instructions.py '{"token": …, "requests": {"GET /health": 10}}'
+
+A path with `+` is two requests, one after the other.
+"""
+
+import io
+import json
+import sys
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from bare_flask import app as bare_flask
+
+from dosette_api.serve import application
+
+BARE = "bare"
+
+
+def main() -> None:
+    asked = json.loads(sys.argv[1])
+    ours = application().wsgi_app
+    for kind, times in asked["requests"].items():
+        app = bare_flask.wsgi_app if kind == BARE else ours
+        requests = ["GET /"] if kind == BARE else kind.split("+")
+        for _ in range(times):
+            for request in requests:
+                _ask(app, request, asked["token"])
+
+
+def _ask(app: Callable[..., Iterable[bytes]], request: str, token: str) -> None:
+    method, _, target = request.partition(" ")
+    path, _, query = target.partition("?")
+    body = b"{}" if method == "POST" else b""
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_HOST": "127.0.0.1",
+        "HTTP_AUTHORIZATION": f"Bearer {token}",
+        "HTTP_IDEMPOTENCY_KEY": str(uuid.uuid4()),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    statuses: list[str] = []
+    b"".join(app(environ, lambda status, headers, *rest: statuses.append(status)))
+    if statuses != ["200 OK"]:
+        sys.exit(f"{request}: {statuses}")
+
+
+main()

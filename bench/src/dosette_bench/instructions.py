@@ -1,0 +1,82 @@
+"""Instructions of a request, counted by cachegrind: on a noisy machine the only cost that comes out the same twice (to 0.1 %).
+
+The request is answered inside the counted process, without a socket; PostgreSQL's share is not in it. Starting Python and loading
+the API costs a thousand requests, so what counts is the difference between two runs, one with more requests of a kind.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+from dosette_bench.bench import Bench
+from dosette_bench.errors import CannotMeasure
+from dosette_bench.seeding import Cupboard
+from dosette_bench.stack import PROBES
+
+COUNTED = re.compile(r"I\s+refs:\s+([\d,]+)")
+BASE, MORE = 5, 50
+LONGEST_S = 120
+BARE = "bare"
+PREFIX = "instructions_"
+RATIO = "instructions_list_over_bare_flask"
+
+
+def measure(bench: Bench, home: Cupboard) -> None:
+    """A row for each kind of request, and the list's over a bare Flask answer's."""
+    kinds = _kinds(bench, home)
+    if not any(map(bench.wants, (*kinds, RATIO))):
+        return
+    with bench.may_fail(*kinds, RATIO):
+        found = _counted(bench, kinds)
+        for operation, count in found.items():
+            bench.value(operation, count, "count", what="in the API's process, without a socket")
+        ratio = found[f"{PREFIX}list_medicines"] / found[f"{PREFIX}bare_flask"]
+        bench.value(
+            RATIO, ratio, "ratio", what="with token, metrics, ETag and PostgreSQL's driver; the bare answer has none"
+        )
+
+
+def _kinds(bench: Bench, home: Cupboard) -> dict[str, str]:
+    """What is asked for a row. Taking and undoing are one, for a dose is taken once. A quick run counts less: each takes 8 s."""
+    requests = {
+        "bare_flask": BARE,
+        "health": "GET /health",
+        "list_medicines": "GET /api/v1/medicines?limit=50",
+        "get_medicine": f"GET /api/v1/medicines/{home.medicines[0]}",
+        "list_pending": "GET /api/v1/medicines/pending",
+        "take_and_undo": "+".join(f"POST /api/v1/doses/{home.doses[0]}/{each}" for each in ("take", "undo")),
+    }
+    chosen = ("bare_flask", "list_medicines") if bench.sizes.quick else tuple(requests)
+    return {f"{PREFIX}{name}": requests[name] for name in chosen}
+
+
+def _counted(bench: Bench, kinds: Mapping[str, str]) -> dict[str, float]:
+    few = dict.fromkeys(kinds.values(), BASE)
+    runs = {"": few, **{name: {**few, kind: BASE + MORE} for name, kind in kinds.items()}}
+    counts = {name: _count(bench, runs[name]) for name in bench.each("counting instructions", list(runs))}
+    base = counts.pop("")
+    return {name: (count - base) / MORE for name, count in counts.items()}
+
+
+def _count(bench: Bench, requests: Mapping[str, int]) -> int:
+    valgrind = shutil.which("valgrind")
+    if valgrind is None:
+        raise CannotMeasure("there is no valgrind here (Debian: apt install valgrind)")
+    words = [valgrind, "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={os.devnull}"]
+    asked = json.dumps({"token": bench.stack.token, "requests": requests})
+    environment = {**os.environ, "DATABASE_URL": bench.stack.database_url("api"), "PYTHONHASHSEED": "0"}
+    ran = subprocess.run(
+        [*words, str(bench.stack.commands / "python"), str(PROBES / "instructions.py"), asked],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_S,
+        check=False,
+    )
+    found = COUNTED.search(ran.stderr)
+    if ran.returncode or found is None:
+        raise CannotMeasure(f"cachegrind did not count: {(ran.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
+    return int(found[1].replace(",", ""))
