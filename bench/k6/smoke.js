@@ -4,26 +4,20 @@
 
 import { sleep } from "k6";
 
-import { read } from "./lib/api.js";
+import { cupboard } from "./lib/api.js";
+import { look } from "./lib/mix.js";
+import { options as made, users } from "./lib/options.js";
 import { summary } from "./lib/summary.js";
 
-export const options = {
-  scenarios: {
-    household: { executor: "constant-vus", vus: 2, duration: __ENV.DURATION || "5s" },
-  },
-  // Counts only: times depend on the machine, and are judged elsewhere.
-  thresholds: { checks: ["rate==1"], http_req_failed: ["rate==0"] },
-  summaryTrendStats: ["avg", "min", "med", "max", "p(95)", "p(99)"],
-};
+const OPERATION = "smoke";
 
-export default function look() {
-  const medicines = read("/medicines");
-  if (medicines !== null && medicines.items.length > 0) {
-    read(`/medicines/${medicines.items[0].id}`, "/medicines/{id}");
-  }
-  read("/medicines/pending");
-  read("/medicines/low-stock");
-  read("/history");
+export const options = made([OPERATION], { smoke: users(2, "member", OPERATION, 0) });
+options.thresholds[`checks{operation:${OPERATION}}`] = ["rate==1"];
+
+export const setup = cupboard;
+
+export function member(home) {
+  look(OPERATION, home);
   sleep(0.2);
 }
 

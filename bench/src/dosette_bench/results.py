@@ -71,7 +71,7 @@ def _bound(series: Series, mean_ms: float) -> Row:
         return {"throughput_rps": facts.get("throughput_rps"), "bound_ms": None}
     think_ms = (load.think_time_s or 0) * 1000
     rate = facts.get("throughput_rps") or load.users / ((mean_ms + think_ms) / 1000)
-    return {"throughput_rps": _rounded(rate), "bound_ms": _rounded(load.users / rate * 1000 - think_ms)}
+    return {"throughput_rps": _rounded(rate), "bound_ms": _rounded(max(load.users / rate * 1000 - think_ms, 0.0))}
 
 
 def _load(series: Series) -> Row | None:

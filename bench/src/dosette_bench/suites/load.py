@@ -4,23 +4,20 @@ A closed loop without think time asks for throughput: its N users cannot be answ
 states that bound. What a household does is in the rows with think time, and in the open ones.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from dosette_bench import k6, processes
 from dosette_bench.bench import Bench
 from dosette_bench.k6 import Requests
 from dosette_bench.samples import Load, Series
 
-EXPECTED_S = 1.3  # how much longer k6 takes than its load lasts
-
 
 @dataclass(frozen=True)
 class Scenario:
-    """A file of `bench/k6`, and the rows that it fills. `variables` by the seconds that a load lasts."""
+    """A file of `bench/k6`, and the rows that it fills."""
 
     name: str
     rows: dict[str, Load]
-    variables: dict[str, str] = field(default_factory=dict)
 
 
 def users(count: int, think_time_s: float = 0) -> Load:
@@ -51,8 +48,9 @@ SCENARIOS = (
 
 def measure(bench: Bench) -> None:
     """Adds a row for each operation of the scenarios that are wanted. A scenario that did not run says why in its rows."""
-    wanted = [each for each in SCENARIOS if any(map(bench.wants, each.rows))]
-    for scenario in bench.each("running k6", wanted):
+    for scenario in SCENARIOS:
+        if not any(map(bench.wants, scenario.rows)):
+            continue
         bench.watcher.doing(f"k6 {scenario.name}")
         with bench.may_fail(*scenario.rows):
             _run(bench, scenario)
