@@ -110,6 +110,8 @@ def _once(doing: Run, watcher: Shown) -> None:
         for name in plan.suites:
             watcher.suite(name)
             _measure(doing, name, stack, watcher)
+            if doing.boxed and stack.box:
+                doing.boxed["observed"] = stack.box.observed()
             _write(doing, interrupted=False, finished=False)
 
 
@@ -120,7 +122,10 @@ def get_ready(doing: Run, stack: Stack, watcher: Shown) -> None:
     doing.version = stack.get("/health").get("version", __version__)
     if stack.own:
         watcher.doing(f"{seeding.MEDICINES} medicines, {doing.plan.history_days} days")
-        seeding.seed(stack, doing.plan.history_days)
+        try:
+            seeding.seed(stack, doing.plan.history_days)
+        except GONE as error:
+            raise CannotMeasure(_gone(stack, error)) from error
 
 
 @contextmanager
@@ -130,8 +135,10 @@ def _stack(doing: Run, watcher: Shown) -> Iterator[Stack]:
         with nullcontext(plan.given) as stack:
             yield stack
     elif plan.box:
-        with box.stack_in(plan.box, watcher.doing) as (stack, told):
-            doing.boxed = told
+        watcher.doing("calibrating")
+        chosen = box.box_named(plan.box)
+        doing.boxed = chosen.told()
+        with box.stack_in(chosen, watcher.doing) as stack:
             yield stack
     else:
         watcher.doing("starting")
@@ -152,7 +159,7 @@ def _measure(doing: Run, name: str, stack: Stack, watcher: Shown) -> None:
     except CannotMeasure as error:
         found.reason = str(error)
     except GONE as error:
-        found.reason = f"the stack went away: {_first_line(error)}; its logs say why (make up, then .dosette/logs)"
+        found.reason = _gone(stack, error)
     except BaseException as error:
         found.reason = "it was interrupted" if isinstance(error, KeyboardInterrupt) else f"a bug: {error!r}"
         raise
@@ -161,6 +168,12 @@ def _measure(doing: Run, name: str, stack: Stack, watcher: Shown) -> None:
         _merge(found.series, bench.collected)
         if found.reason:
             _write(doing, interrupted=True, finished=False)
+
+
+def _gone(stack: Stack, error: BaseException) -> str:
+    if stack.box and (killed := stack.box.observed()["out_of_memory_kills"]):
+        return f"the stack does not fit into the box: {killed:.0f} times a process was killed for lack of memory; a bigger box may do"
+    return f"the stack went away: {str(error).strip().partition(chr(10))[0] or type(error).__name__}"
 
 
 def _merge(known: list[Series], new: Sequence[Series]) -> None:
@@ -179,6 +192,8 @@ def _merge(known: list[Series], new: Sequence[Series]) -> None:
 def document(doing: Run, interrupted: bool) -> Document:
     """All of a run, as the files hold it."""
     rows = {name: [results.row(series) for series in found.series] for name, found in doing.found.items()}
+    if doing.boxed:
+        results.on_the_board(rows, doing.boxed["calibration"]["slowdown"])
     judgement = results.judged(rows, doing.plan.promised, doing.plan.gate, partly=doing.plan.only is not None)
     judgement["holds"] = judgement["holds"] and not interrupted and bool(rows)
     suites = {name: results.suite(rows[name], found.took_s, found.reason) for name, found in doing.found.items()}
@@ -254,7 +269,3 @@ def _refuse_unwritable(out: Path) -> None:
         TemporaryFile(dir=out).close()
     except OSError as error:
         raise CannotMeasure(f"{out} can't be written: {error.strerror}; say --out FOLDER") from None
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -55,6 +55,8 @@ def _side(bench: Bench, kept: ExitStack) -> Side:
     with bench.may_fail(REFERENCE):
         if not bench.stack.own:
             raise CannotMeasure("it belongs beside a server of our own: leave --url out")
+        if bench.stack.box:
+            raise CannotMeasure("it is outside the box, and would be compared with what is inside")
         url, beside = kept.enter_context(_bare_flask(bench.stack.commands))
         operations.append(_reference(url))
     return Side(bench, operations, _Meter(bench.stack, beside), REFERENCE)
