@@ -1,0 +1,97 @@
+"""What a picture on the panel costs: to draw, to send, and how often none is sent. The agent's own code, in processes of its own."""
+
+import json
+import subprocess
+from typing import Any
+
+from dosette_bench.bench import Bench
+from dosette_bench.errors import CannotMeasure
+from dosette_bench.stack import PROBES
+
+LONGEST_S = 120
+COLD = ("render_cold", "import_and_first_picture")
+WARM = ("render_warm", "page_of_plan", "render_unchanged", "cpu_of_a_picture")
+BYTES = ("bytes_of_a_full_frame", "bytes_of_a_changed_frame", "bytes_of_a_frame_in_redis")
+DAY = (
+    "bytes_of_an_equal_frame",
+    "equal_frames_avoided",
+    "refreshes_per_day",
+    "bytes_per_day",
+    "partials_to_a_full_refresh",
+)
+A_DAY = "a day of seven doses, a look each ten seconds, by the agent's own decisions on a clock that is set"
+
+
+def measure(bench: Bench) -> None:
+    """Adds the rows: cold and warm times, bytes, and the refreshes of a simulated day."""
+    with bench.may_fail(*COLD):
+        _cold(bench)
+    with bench.may_fail(*WARM, *BYTES):
+        _warm(bench)
+    with bench.may_fail(*DAY):
+        _day(bench)
+
+
+def _cold(bench: Bench) -> None:
+    """A new process each time."""
+    tries = range(max(bench.sizes.rounds, 1))
+    if not any(map(bench.wants, COLD)):
+        return
+    rows = {name: bench.series(name) for name in COLD if bench.wants(name)}
+    for _ in bench.each("drawing in fresh processes", tries):
+        told = _probe(bench, "cold")
+        for name, field in zip(COLD, ("first_ms", "whole_ms"), strict=True):
+            if name in rows:
+                rows[name].next_round()
+                rows[name].add(told[field])
+
+
+def _warm(bench: Bench) -> None:
+    if not any(map(bench.wants, (*WARM, *BYTES))):
+        return
+    times = zip(WARM, ("draw_ms", "page_ms", "same_ms", "cpu_ms"), strict=True)
+    rows = {field: bench.series(name) for name, field in times if bench.wants(name)}
+    sizes: list[dict[str, Any]] = []
+    for _ in bench.each("drawing one after the other", range(bench.sizes.rounds)):
+        told = _probe(bench, "warm", str(max(bench.sizes.tries * 5, 5)))
+        sizes.append(told)
+        for field, series in rows.items():
+            series.next_round()
+            for value in told[field]:
+                series.add(value)
+    last = sizes[-1]
+    bench.value(BYTES[0], last["full_bytes"], "bytes", what="250 × 122 pixels of one bit, as a driver sends them")
+    _many(bench, BYTES[1], last["changed_bytes"], "of the rectangle that changed, for one of the panel's two memories")
+    _many(bench, BYTES[2], last["png_bytes"], "the PNG for the pages that show the panel")
+
+
+def _many(bench: Bench, operation: str, values: list[int], what: str) -> None:
+    if bench.wants(operation):
+        series = bench.series(operation, unit="bytes", what=what)
+        for value in values:
+            series.add(value)
+
+
+def _day(bench: Bench) -> None:
+    if not any(map(bench.wants, DAY)):
+        return
+    bench.watcher.doing("a day of the panel")
+    told = _probe(bench, "day")
+    avoided = told["looks"] - told["refreshes"]
+    ratio = avoided / (avoided + told["equal_shown"])
+    bench.value(DAY[0], told["equal_bytes"], "bytes", what=f"sent for pictures that were there already: {A_DAY}")
+    bench.value(DAY[1], ratio, "ratio", better="higher", what=f"of {told['looks']} looks; {A_DAY}")
+    bench.value(DAY[2], told["refreshes"], "count", what=f"{told['full']} of them full; {A_DAY}")
+    bench.value(DAY[3], told["bytes"], "bytes", what=A_DAY)
+    bench.value(
+        DAY[4], told["longest_partials"], "count", what="the longest run of partial refreshes before a full one"
+    )
+
+
+def _probe(bench: Bench, *words: str) -> dict[str, Any]:
+    command = [str(bench.stack.commands / "python"), str(PROBES / "drawing.py"), *words]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=False)
+    if ran.returncode:
+        raise CannotMeasure(f"the panel was not drawn: {(ran.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
+    found: dict[str, Any] = json.loads(ran.stdout)
+    return found
