@@ -67,8 +67,13 @@ def _named(process: psutil.Process, parent: str) -> list[Process]:
         line, children = " ".join(process.cmdline()), process.children()
     except psutil.NoSuchProcess:
         return []
-    name = next((name for name, pattern in NAMES if pattern.search(line)), parent)
+    name = name_of(line, parent)
     return [Process(name, process.pid), *(each for child in children for each in _named(child, name))]
+
+
+def name_of(command: str, otherwise: str) -> str:
+    """What the part is called here whose process was started by this command."""
+    return next((name for name, pattern in NAMES if pattern.search(command)), otherwise)
 
 
 def memory(processes: Iterable[Process]) -> dict[str, Memory]:

@@ -39,7 +39,7 @@ def _cold(bench: Bench) -> None:
         return
     rows = {name: bench.series(name) for name in COLD if bench.wants(name)}
     for _ in bench.each("drawing in fresh processes", tries):
-        told = _probe(bench, "cold")
+        told = probe(bench, "cold")
         for name, field in zip(COLD, ("first_ms", "whole_ms"), strict=True):
             if name in rows:
                 rows[name].next_round()
@@ -53,7 +53,7 @@ def _warm(bench: Bench) -> None:
     rows = {field: bench.series(name) for name, field in times if bench.wants(name)}
     sizes: list[dict[str, Any]] = []
     for _ in bench.each("drawing one after the other", range(bench.sizes.rounds)):
-        told = _probe(bench, "warm", str(max(bench.sizes.tries * 5, 5)))
+        told = probe(bench, "warm", str(max(bench.sizes.tries * 5, 5)))
         sizes.append(told)
         for field, series in rows.items():
             series.next_round()
@@ -76,7 +76,7 @@ def _day(bench: Bench) -> None:
     if not any(map(bench.wants, DAY)):
         return
     bench.watcher.doing("a day of the panel")
-    told = _probe(bench, "day")
+    told = probe(bench, "day")
     avoided = told["looks"] - told["refreshes"]
     ratio = avoided / (avoided + told["equal_shown"])
     bench.value(DAY[0], told["equal_bytes"], "bytes", what=f"sent for pictures that were there already: {A_DAY}")
@@ -88,7 +88,8 @@ def _day(bench: Bench) -> None:
     )
 
 
-def _probe(bench: Bench, *words: str) -> dict[str, Any]:
+def probe(bench: Bench, *words: str) -> dict[str, Any]:
+    """What `bench/probes/drawing.py` says. Raises CannotMeasure with its last words."""
     command = [str(bench.stack.commands / "python"), str(PROBES / "drawing.py"), *words]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=False)
     if ran.returncode:
