@@ -8,13 +8,14 @@ import { summary } from "./lib/summary.js";
 
 const OPERATION = "concurrent_50_users";
 
-export const options = made([OPERATION], {
+export const options = made("concurrent-users", [OPERATION], {
   users: {
     executor: "per-vu-iterations",
     vus: Number(__ENV.USERS || 50),
     iterations: Number(__ENV.REQUESTS || 10),
     maxDuration: "120s",
     exec: "user",
+    env: { OPERATION },
   },
 });
 

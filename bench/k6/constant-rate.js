@@ -6,7 +6,7 @@ import { SECONDS, options as made, rate } from "./lib/options.js";
 import { summary } from "./lib/summary.js";
 
 const RATES = (__ENV.RATE || "20,50,100").split(",").map(Number);
-const GAP_S = 2;
+const GAP_S = Number(__ENV.GAP || 2);
 
 const scenarios = {};
 RATES.forEach((perSecond, place) => {
@@ -14,7 +14,7 @@ RATES.forEach((perSecond, place) => {
   scenarios[operation] = rate(perSecond, "somebody", operation, place * (SECONDS + GAP_S));
 });
 
-export const options = made(Object.keys(scenarios), scenarios);
+export const options = made("constant-rate", Object.keys(scenarios), scenarios);
 
 export const setup = cupboard;
 

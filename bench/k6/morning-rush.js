@@ -3,7 +3,8 @@
 
 import exec from "k6/execution";
 
-import { WRITES, act, cupboard, read } from "./lib/api.js";
+import { WRITES, read } from "./lib/api.js";
+import { takeAndUndo, takeable } from "./lib/doses.js";
 import { look } from "./lib/mix.js";
 import { options as made, rate } from "./lib/options.js";
 import { summary } from "./lib/summary.js";
@@ -12,15 +13,16 @@ const OPERATION = "morning_rush";
 const PER_SECOND = Number(__ENV.RATE || 50);
 const TAKES_PER_SECOND = WRITES ? Math.ceil(PER_SECOND / 10) : 0;
 const PANELS = 0.4;
+const REST_S = 5; // before a dose is taken again
 
 const scenarios = { looks: rate(PER_SECOND - TAKES_PER_SECOND, "somebody", OPERATION) };
 if (WRITES) {
   scenarios.takes = rate(TAKES_PER_SECOND, "taker", OPERATION);
 }
 
-export const options = made([OPERATION], scenarios);
+export const options = made("morning-rush", [OPERATION], scenarios);
 
-export const setup = cupboard;
+export const setup = takeable;
 
 let etag = ""; // of this panel's last answer
 
@@ -33,14 +35,8 @@ export function somebody(home) {
   }
 }
 
-// One dose after the other, each undone at once, so that it can be taken again: nobody races for one, which would be a 409.
 export function taker(home) {
-  if (home.doses.length === 0) {
-    return;
-  }
-  const dose = home.doses[exec.scenario.iterationInTest % home.doses.length];
-  act(OPERATION, `/doses/${dose}/take`, "/doses/{id}/take");
-  act("none", `/doses/${dose}/undo`, "/doses/{id}/undo");
+  takeAndUndo(OPERATION, home, exec.scenario.iterationInTest, TAKES_PER_SECOND * REST_S);
 }
 
 export const handleSummary = summary;

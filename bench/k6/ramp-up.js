@@ -11,7 +11,7 @@ import { summary } from "./lib/summary.js";
 
 const STEPS = (__ENV.USERS || "10,25,50,100").split(",").map(Number);
 const THINK_S = 1;
-const GAP_S = 1; // the last answers of one step do not meet the first requests of the next
+const GAP_S = Number(__ENV.GAP || 1); // the last answers of one step do not meet the first requests of the next
 
 const scenarios = {};
 let startS = 0;
@@ -23,7 +23,7 @@ for (const thinkS of [0, THINK_S]) {
   }
 }
 
-export const options = made(Object.keys(scenarios), scenarios);
+export const options = made("ramp-up", Object.keys(scenarios), scenarios);
 
 export const setup = cupboard;
 

@@ -11,8 +11,7 @@ import { summary } from "./lib/summary.js";
 
 const OPERATION = "smoke";
 
-export const options = made([OPERATION], { smoke: users(2, "member", OPERATION, 0) });
-options.thresholds[`checks{operation:${OPERATION}}`] = ["rate==1"];
+export const options = made("smoke", [OPERATION], { smoke: users(2, "member", OPERATION, 0) }, { [`checks{operation:${OPERATION}}`]: ["rate==1"] });
 
 export const setup = cupboard;
 

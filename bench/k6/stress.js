@@ -6,7 +6,7 @@ import { SECONDS, options as made, users } from "./lib/options.js";
 import { summary } from "./lib/summary.js";
 
 const STEPS = (__ENV.USERS || "200,500").split(",").map(Number);
-const GAP_S = 3;
+const GAP_S = Number(__ENV.GAP || 3);
 
 const scenarios = {};
 STEPS.forEach((count, place) => {
@@ -14,7 +14,7 @@ STEPS.forEach((count, place) => {
   scenarios[operation] = users(count, "user", operation, place * (SECONDS + GAP_S));
 });
 
-export const options = made(Object.keys(scenarios), scenarios);
+export const options = made("stress", Object.keys(scenarios), scenarios);
 
 export const setup = cupboard;
 

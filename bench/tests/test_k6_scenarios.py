@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,8 +25,15 @@ PROMISED = [each for each in targets.read()["targets"] if each["suite"] == "load
 
 
 def _k6(scenario: str, stack: Stack | None, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """As small as it goes: a second each."""
-    told = {"SECONDS": "1", "K6_NO_USAGE_REPORT": "true", "SUMMARY": os.devnull, "REQUESTS": "2", **variables}
+    """As small as it goes: a second each, which is k6's least."""
+    told = {
+        "SECONDS": "1",
+        "GAP": "0.1",
+        "K6_NO_USAGE_REPORT": "true",
+        "SUMMARY": os.devnull,
+        "REQUESTS": "2",
+        **variables,
+    }
     if stack:
         told = {"BASE_URL": stack.url, "TOKEN": stack.token, **told}
     command = [
@@ -48,18 +56,24 @@ def test_there_is_a_scenario_for_each_question():
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
 def test_a_scenario_makes_the_requests_of_its_rows_and_leaves_its_figures(
-    serving: Serving, tmp_path: Path, scenario: Any
+    sink: tuple[str, list[str]], tmp_path: Path, scenario: Any
 ):
     table, figures = tmp_path / "requests.csv", tmp_path / "summary.json"
 
-    ran = _k6(scenario.name, serving(lambda path: 200), "--out", f"csv={table}", SUMMARY=str(figures))
+    ran = _k6(scenario.name, Stack(sink[0], "token"), "--out", f"csv={table}", SUMMARY=str(figures))
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert _operations(table) == set(scenario.rows)
     told = json.loads(figures.read_text())
     assert told["metrics"]["http_reqs"]["values"]["count"] > 0
+    assert (told["scenario"], told["quick"], told["writes"]) == (scenario.name, False, False)
+    assert {each["env"]["OPERATION"] for each in told["k6_options"]["scenarios"].values()} == set(scenario.rows)
+    assert "good/s" in ran.stdout
     assert "token" not in figures.read_text().lower().replace('token":', "")
-    assert all(operation in ran.stdout for operation in scenario.rows)
+    for operation, load in scenario.rows.items():
+        line = next(line.split() for line in ran.stdout.splitlines() if line.startswith(f"{operation} "))
+        assert line[1].rstrip(",") == load.model
+        assert (f"{load.users}" if load.model == "closed" else f"{load.rate_rps:g}/s") in line
 
 
 def _operations(table: Path) -> set[str]:
@@ -120,24 +134,37 @@ def test_a_server_that_is_not_there_is_one_sentence():
     assert "is it running, is BASE_URL right?" in ran.stderr
 
 
-@pytest.fixture
-def sink() -> Iterator[tuple[str, list[str]]]:
-    """An address that takes what is sent to it, and the paths that were asked so far with their methods."""
-    seen: list[str] = []
+def test_a_server_that_is_no_dosette_is_one_sentence(nothing_to_take: str):
+    ran = _k6("smoke", Stack(f"{nothing_to_take}/other", "x"))
+
+    assert ran.returncode != 0
+    assert "answers, but not as Dosette does" in ran.stderr
+
+
+class _Crowded(ThreadingHTTPServer):
+    """Five hundred may knock at once; with the usual five, the others would try again after a second."""
+
+    request_queue_size = 1024
+
+
+def _answering(answer: Callable[[str, str], tuple[int, Any]]) -> ThreadingHTTPServer:
+    """Asks `answer` what a method and a path get: a status and a body."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
-            self._answer(b'{"items": [{"id": "one"}]}')
+            self._answer()
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            self._answer(b'{"id": "one"}')
+            self._answer()
 
-        def _answer(self, body: bytes) -> None:
-            seen.append(f"{self.command} {self.path}")
-            self.send_response(200)
+        def _answer(self) -> None:
+            status, told = answer(self.command, self.path)
+            body = json.dumps(told).encode()
+            self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -145,8 +172,89 @@ def sink() -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *args: Any) -> None:
             """Quiet."""
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http = _Crowded(("127.0.0.1", 0), Handler)
     Thread(target=http.serve_forever, daemon=True).start()
+    return http
+
+
+@pytest.fixture
+def nothing_to_take() -> Iterator[str]:
+    """A household where nothing is due, and every medicine has a limit; below /other is something else."""
+    limited = {"kind": "as_needed", "min_gap_minutes": 360, "most_per_24_h": "4"}
+
+    def answer(method: str, path: str) -> tuple[int, Any]:
+        if path.startswith("/other"):
+            return 200, {"hello": "there"}
+        if path.endswith("/schedule"):
+            return 200, limited
+        return 200, {"items": [] if path.endswith("/pending") else [{"id": "one"}]}
+
+    http = _answering(answer)
+    yield f"http://127.0.0.1:{http.server_port}"
+    http.shutdown()
+    http.server_close()
+
+
+@pytest.mark.parametrize("scenario", ["household", "morning-rush"])
+def test_with_writes_but_nothing_to_take_it_is_one_sentence(nothing_to_take: str, scenario: str):
+    ran = _k6(scenario, Stack(nothing_to_take, "x"), WRITES="1")
+
+    assert ran.returncode != 0
+    assert "WRITES=1, but there is nothing to take" in ran.stderr
+
+
+@pytest.fixture
+def nothing_due() -> Iterator[tuple[str, list[str]]]:
+    """Nothing is due, a medicine without limits can be taken besides, one with limits is not to be; and the changes so far."""
+    seen: list[str] = []
+
+    def answer(method: str, path: str) -> tuple[int, Any]:
+        if method == "POST":
+            seen.append(path.removeprefix("/api/v1"))
+            return 200, {"id": f"dose{len(seen)}"}
+        if path.endswith("/schedule"):
+            return 200, {"kind": "fixed", "most_per_24_h": "4" if "limited" in path else None}
+        return 200, {"items": [] if path.endswith("/pending") else [{"id": "limited"}, {"id": "free"}]}
+
+    http = _answering(answer)
+    yield f"http://127.0.0.1:{http.server_port}", seen
+    http.shutdown()
+    http.server_close()
+
+
+def test_when_nothing_is_due_an_extra_dose_without_limits_is_taken_and_undone(nothing_due: tuple[str, list[str]]):
+    url, seen = nothing_due
+
+    ran = _k6("morning-rush", Stack(url, "x"), WRITES="1", SECONDS="1")
+
+    assert ran.returncode == 0, ran.stderr
+    takes = [each for each in seen if each.endswith("/take")]
+    assert set(takes) == {"/medicines/free/take"}
+    undone = [each for each in seen if each.endswith("/undo")]
+    assert len(undone) == len(takes) == len(set(undone))
+
+
+def test_a_soak_holds_its_last_third_against_its_first(serving: Serving, tmp_path: Path):
+    figures, began = tmp_path / "summary.json", time.monotonic()
+    stack = serving(lambda path: (200, 0.002 if time.monotonic() - began < 2 else 0.2))
+
+    ran = _k6("soak", stack, SECONDS="3", RATE="10", SUMMARY=str(figures))
+
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(figures.read_text())["soak"]["held"] is False
+    assert "MORE than 2 times" in ran.stdout
+
+
+@pytest.fixture
+def sink() -> Iterator[tuple[str, list[str]]]:
+    """An address that takes what is sent to it, and the paths that were asked so far with their methods."""
+    seen: list[str] = []
+
+    def answer(method: str, path: str) -> tuple[int, Any]:
+        seen.append(f"{method} {path}")
+        return 200, {"items": [{"id": "one"}]} if method == "GET" else {"id": "one"}
+
+    http = _answering(answer)
     yield f"http://127.0.0.1:{http.server_port}", seen
     http.shutdown()
     http.server_close()
@@ -157,7 +265,9 @@ def sink() -> Iterator[tuple[str, list[str]]]:
 def test_only_with_writes_is_anything_changed_and_then_undone(sink: tuple[str, list[str]], scenario: str, writes: str):
     url, seen = sink
 
-    ran = _k6(scenario, Stack(url, "x"), WRITES=writes, SECONDS="4", RATE="50")
+    ran = _k6(
+        scenario, Stack(url, "x"), WRITES=writes, SECONDS="4" if writes and scenario == "household" else "1", RATE="50"
+    )
 
     assert ran.returncode == 0, ran.stderr
     changes = [each for each in seen if each.startswith("POST")]

@@ -3,11 +3,14 @@
 import exec from "k6/execution";
 import http from "k6/http";
 import { check } from "k6";
+import { Gauge } from "k6/metrics";
 
 export const BASE_URL = (__ENV.BASE_URL || "http://127.0.0.1:8080").replace(/\/+$/, "");
 export const WRITES = __ENV.WRITES === "1";
 const API = `${BASE_URL}/api/v1`;
 const HEADERS = { Authorization: `Bearer ${__ENV.TOKEN || ""}`, "Content-Type": "application/json" };
+
+const moment = new Gauge("moment"); // from its first to its last value an operation went on: its throughput needs that
 
 http.setResponseCallback(http.expectedStatuses({ min: 200, max: 299 }, 304));
 
@@ -23,15 +26,36 @@ export function cupboard() {
   if (answer.status !== 200) {
     stop(`${BASE_URL} does not answer (${answer.error || `status ${answer.status}`}): is it running, is BASE_URL right?`);
   }
-  const inUse = answer.json("items");
+  const inUse = items(answer);
   const pending = http.get(`${API}/medicines/pending`, { headers: HEADERS, tags: { name: "/medicines/pending" } });
   return {
     medicines: inUse.map((medicine) => medicine.id),
-    doses: pending.status === 200 ? pending.json("items").map((dose) => dose.id) : [],
+    doses: pending.status === 200 ? items(pending).map((dose) => dose.id) : [],
+    extras: WRITES ? inUse.map((medicine) => medicine.id).filter(hasNoLimits) : [],
   };
 }
 
-function stop(why) {
+function items(answer) {
+  let found = null;
+  try {
+    found = answer.json("items");
+  } catch {
+    // told below
+  }
+  return Array.isArray(found) ? found : stop(`${BASE_URL} answers, but not as Dosette does: is BASE_URL right?`);
+}
+
+// One more dose of such a medicine is refused to nobody, and moves no other dose.
+function hasNoLimits(medicine) {
+  const answer = http.get(`${API}/medicines/${medicine}/schedule`, { headers: HEADERS, tags: { name: "/medicines/{id}/schedule" } });
+  if (answer.status !== 200) {
+    return false;
+  }
+  const { kind, min_gap_minutes: gap, most_per_24_h: most } = answer.json();
+  return kind === "fixed" && !gap && !most;
+}
+
+export function stop(why) {
   exec.test.abort(why);
 }
 
@@ -51,6 +75,9 @@ export function act(operation, path, name, body) {
 }
 
 function good(answer, operation) {
+  const endedMs = Date.now();
+  moment.add(endedMs - answer.timings.duration, { operation });
+  moment.add(endedMs, { operation });
   check(answer, { "answered as expected": (told) => (told.status >= 200 && told.status < 300) || told.status === 304 }, { operation });
 }
 

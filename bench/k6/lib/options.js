@@ -5,14 +5,20 @@ import { thresholds } from "./targets.js";
 export const QUICK = __ENV.QUICK === "1";
 export const SECONDS = Number(__ENV.SECONDS || (QUICK ? 3 : 10));
 
-export function options(operations, scenarios) {
-  return {
+// What this run is, for its summary: a copy, for k6 puts its own values into the options that a file exports.
+export const run = { scenario: "", options: {} };
+
+export function options(scenario, operations, scenarios, more) {
+  const made = {
     scenarios,
-    thresholds: thresholds(operations),
+    thresholds: { ...thresholds(operations), ...more },
     summaryTrendStats: ["avg", "min", "med", "max", "p(95)", "p(99)"],
     discardResponseBodies: false,
-    setupTimeout: "20s",
+    setupTimeout: "60s",
   };
+  run.scenario = scenario;
+  run.options = JSON.parse(JSON.stringify(made));
+  return made;
 }
 
 // A closed loop: so many users, each waits for its answer and asks again, for so long.

@@ -13,6 +13,8 @@ export function thresholds(operations) {
     found[`http_req_duration{operation:${operation}}`] = ["max>=0"];
     found[`http_req_failed{operation:${operation}}`] = ["rate>=0"];
     found[`http_reqs{operation:${operation}}`] = ["count>=0"];
+    found[`dropped_iterations{operation:${operation}}`] = ["count>=0"];
+    found[`moment{operation:${operation}}`] = ["value>=0"];
   }
   for (const target of FILE.targets) {
     if (target.suite === "load" && operations.includes(target.operation)) {
