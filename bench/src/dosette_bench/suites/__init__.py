@@ -31,7 +31,7 @@ SUITES = {
         Suite("load", "How many users at once, and what do they wait?", False, (180, 40)),
         Suite("memory", "How much memory does each part take, and does it grow?", True, (90, 30)),
         Suite("display", "What does a picture on the panel cost?", True, (15, 8)),
-        Suite("scheduler", "How long from falling due to being told, for one and for a herd?", True, (90, 25)),
-        Suite("recovery", "After a kill, how long until the work goes on, and is anything lost?", True, (40, 15)),
+        Suite("scheduler", "How long from falling due to being told, for one and for a herd?", True, (135, 26)),
+        Suite("recovery", "After a kill, how long until the work goes on, and is anything lost?", True, (90, 15)),
     )
 }

@@ -1,0 +1,144 @@
+"""The scheduler suite against a real stack: what it measures, what it counts as lost, and that it leaves nothing behind."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+import pytest
+from jsonschema import Draft202012Validator
+
+from dosette_bench import results, stack, targets
+from dosette_bench.bench import ONCE, Bench
+from dosette_bench.stack import Stack
+from dosette_bench.suites import scheduler
+from dosette_bench.suites.scheduler import GREAT, HERD, IDLE, KEPT, ONE, Limits
+
+EVERY_ROW = {*IDLE, *ONE, *HERD, *GREAT, *KEPT}
+
+
+@dataclass
+class Watcher:
+    """Does something at each step of a run."""
+
+    at_a_step: Callable[[str], None] = lambda what: None
+
+    def doing(self, what: str, of: int = 0) -> None:
+        self.at_a_step(what)
+
+    def advance(self, by: int = 1) -> None:
+        """Nobody looks."""
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Stack]:
+    with stack.of_its_own() as running:
+        yield running
+
+
+def test_every_row_is_measured(running: Stack):
+    bench = Bench(running, ONCE, Watcher())
+
+    scheduler.measure(bench)
+
+    rows = _rows(bench)
+    assert rows.keys() == EVERY_ROW
+    assert {name: row.get("reason") for name, row in rows.items() if row.get("reason")} == {}
+    assert rows["due_to_delivered_idle"]["iterations"] == 3
+    assert rows["due_to_delivered_500"]["iterations"] == ONCE.herd
+    assert (rows["reminders_lost"]["value"], rows["reminders_doubled"]["value"]) == (0, 0)
+
+
+def test_the_household_is_afterwards_as_it_was_before(running: Stack):
+    before = _counts(running)
+
+    scheduler.measure(Bench(running, ONCE, Watcher(), only="reminders*"))
+
+    assert _counts(running) == before
+    assert list((running.data / "deliveries").glob("dosette-bench-*")) == []
+
+
+def test_only_what_is_asked_for_is_a_row(running: Stack):
+    bench = Bench(running, ONCE, Watcher(), only="last_of")
+
+    scheduler.measure(bench)
+
+    assert _rows(bench).keys() == {"last_of_500_delivered"}
+
+
+def test_what_nobody_was_told_is_lost_and_no_fast_success(running: Stack):
+    bench = Bench(running, ONCE, Watcher())
+
+    with _stopped(running, "worker"):
+        scheduler.measure(bench, Limits(told_s=0.5, great_s=0.5))
+
+    rows = _rows(bench)
+    assert rows["due_to_delivered_idle"]["error_reasons"] == {"not told within 0.5 s": 3}
+    assert rows["due_to_delivered_500"]["errors"] == ONCE.herd
+    assert rows["last_of_500_delivered"]["reason"] == "5 of 5 were not told within 0.5 s"
+    assert rows["reminders_per_second"]["reason"] == "none was told within 0.5 s"
+    assert rows["reminders_lost"]["value"] == 3 + ONCE.herd
+    assert {rows[name]["target_met"] for name in ("due_to_delivered_idle", "last_of_500_delivered")} == {"not measured"}
+    assert rows["reminders_lost"]["target_met"] is False
+
+
+def test_the_same_message_again_is_counted(running: Stack):
+    def tell_again(what: str) -> None:
+        line = json.dumps({"key": "the same"}) + "\n"
+        (running.data / "deliveries" / "dosette-bench-again").write_text(line * 3)
+
+    bench = Bench(running, ONCE, Watcher(tell_again), only="reminders_doubled")
+
+    scheduler.measure(bench)
+
+    assert _rows(bench)["reminders_doubled"]["value"] == 2
+
+
+def test_a_stack_that_went_away_is_the_reason_of_every_row(running: Stack):
+    bench = Bench(Stack(running.url, running.token), ONCE, Watcher())
+
+    scheduler.measure(bench)
+
+    rows = _rows(bench)
+    assert rows.keys() == EVERY_ROW
+    assert {row["target_met"] for row in rows.values()} == {"not measured"}
+    assert "can't be seen from inside" in rows["reminders_lost"]["reason"]
+
+
+def _rows(bench: Bench) -> dict[str, dict[str, Any]]:
+    """As the files hold them; they follow the schema."""
+    rows = [results.row(series) for series in bench.collected]
+    results.judged({"scheduler": rows}, targets.read(), targets.KINDS)
+    row = Draft202012Validator({"$ref": "#/$defs/row", "$defs": results.schema()["$defs"]})
+    assert [error.message for each in rows for error in row.iter_errors(each)] == []
+    return {each["operation"]: each for each in rows}
+
+
+def _counts(running: Stack) -> dict[str, int]:
+    """Rows of each table."""
+    connection = psycopg2.connect(running.database_url("superuser"))
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'dosette' ORDER BY 1")
+        tables = [name for (name,) in cursor.fetchall()]
+        counts = {}
+        for table in tables:
+            cursor.execute(f"SELECT count(*) FROM dosette.{table}")  # noqa: S608 (names out of PostgreSQL's own list)
+            counts[table] = cursor.fetchone()[0]
+    connection.close()
+    return counts
+
+
+@contextmanager
+def _stopped(running: Stack, part: str) -> Iterator[None]:
+    pids = [each.pid for each in running.processes() if each.name == part]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
