@@ -57,10 +57,22 @@ def test_an_operation_that_was_never_tried_says_so():
 
 def test_a_closed_loop_states_its_bound():
     """Little's law: N = X (R + Z)."""
-    row = _row(_facts(_series([80.0, 120.0], load=Load("closed", users=50, think_time_s=1)), throughput_rps=45.0))
+    row = _row(_facts(_series([900.0, 1300.0], load=Load("closed", users=50, think_time_s=0.1)), throughput_rps=45.0))
 
     assert row["throughput_rps"] == 45.0
-    assert row["bound_ms"] == pytest.approx(50 / 45 * 1000 - 1000, rel=1e-4)
+    assert row["bound_ms"] == pytest.approx(50 / 45 * 1000 - 100, rel=1e-4)
+
+
+def test_users_who_think_longer_than_they_wait_bound_nothing():
+    row = _row(_facts(_series([12.0], load=Load("closed", users=5, think_time_s=1)), throughput_rps=4.4))
+
+    assert (row["throughput_rps"], row["bound_ms"]) == (4.4, None)
+
+
+def test_what_took_no_time_has_no_throughput():
+    row = _row(_series([0.0], load=Load("closed", users=1)))
+
+    assert (row["throughput_rps"], row["bound_ms"]) == (None, None)
 
 
 def _facts(series: Series, **facts: Any) -> Series:

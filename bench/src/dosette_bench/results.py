@@ -67,13 +67,18 @@ def _figures(series: Series) -> Row:
 
 
 def _bound(series: Series, mean_ms: float) -> Row:
-    """Little's law, N = X (R + Z): with one user the throughput follows from the mean; with many, the load generator knows it."""
-    load, facts = series.load, series.facts
+    """Little's law, N = X (R + Z): with one user the throughput follows from the mean; with many, the load generator knows it.
+
+    Users who think longer than they wait bound nothing: N / X - Z would be the small difference of two large figures.
+    """
+    load, rate = series.load, series.facts.get("throughput_rps")
     if load is None or load.model == "open" or not load.users:
-        return {"throughput_rps": facts.get("throughput_rps"), "bound_ms": None}
+        return {"throughput_rps": rate, "bound_ms": None}
     think_ms = (load.think_time_s or 0) * 1000
-    rate = facts.get("throughput_rps") or load.users / ((mean_ms + think_ms) / 1000)
-    return {"throughput_rps": _rounded(rate), "bound_ms": _rounded(max(load.users / rate * 1000 - think_ms, 0.0))}
+    if not rate and mean_ms + think_ms:
+        rate = load.users / (mean_ms + think_ms) * 1000
+    bound_ms = load.users / rate * 1000 - think_ms if rate and mean_ms > think_ms else None
+    return {"throughput_rps": _rounded(rate), "bound_ms": _rounded(bound_ms)}
 
 
 def _load(series: Series) -> Row | None:
