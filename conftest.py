@@ -1,6 +1,7 @@
 """What every package's tests share: a real PostgreSQL, a real Redis-compatible server, and a household to live in."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg2
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from psycopg2 import sql
 from redis import Redis
 
@@ -35,6 +37,7 @@ from dosette_local.servers.valkey import Valkey
 
 ROLES = ("api", "scheduler", "worker", "backup")
 TEMPLATE = "dosette"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
@@ -203,3 +206,14 @@ def administer(postgres: Postgres, statement: str, *names: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
     connection.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The Chromium of this system; tests that ask for it carry the mark `browser`."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert path is not None, "pages are looked at in a real browser: install Chromium (Debian: apt install chromium)"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
