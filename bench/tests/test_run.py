@@ -208,7 +208,7 @@ def test_a_slowed_endpoint_is_caught():
 
 
 def test_an_api_that_crashes_is_reported_as_it_was(tmp_path: Path):
-    """Killed at the 125th change, a hundred of which fill the cupboard: the try fails, the launcher starts it again, and nothing is made up."""
+    """Killed at the 125th change, a hundred of which fill the cupboard: the try fails, the launcher starts it again."""
     with of_its_own({"FAULT": "A1:kill:125"}) as frail:
         seeding.seed(frail, days=1)
         bench = Bench(frail, Sizes(rounds=4, tries=4, warm_up=4), _Watcher(), "take_dose")

@@ -11,7 +11,8 @@ _env = Environment(os.environ)
 bind = _env.text("DOSETTE_BIND", "127.0.0.1:8080")
 workers = 1
 worker_class = "gthread"
-threads = _env.number("DOSETTE_API_THREADS", 4)  # each has a connection, which costs PostgreSQL 6 MB; more answer no faster
+# Each has a connection, which costs PostgreSQL 6 MB; more of them answer no faster.
+threads = _env.number("DOSETTE_API_THREADS", 4)
 backlog = 1024
 keepalive = 30
 timeout = 30
