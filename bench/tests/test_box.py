@@ -111,6 +111,7 @@ INFO_IS_GOOD = 'case "$1" in info) exit 0;; esac; '
     ("docker", "said"),
     [
         (None, "there is no `docker` here"),
+        ("echo tcp://pi.local:2375", "is not on this machine"),
         ("echo 'Cannot connect to the Docker daemon' >&2; exit 1", "is it running?"),
         ("echo 'permission denied while trying to connect' >&2; exit 1", "may you use it (group docker)?"),
         (f"{INFO_IS_GOOD}echo 'step 3 failed: no space left on device' >&2; exit 1", "no space left on device"),
@@ -121,15 +122,20 @@ def test_what_stands_in_the_way_of_a_box_is_one_sentence(tmp_path: Path, docker:
     assert said in _boxed_with(docker, tmp_path)
 
 
-def test_an_engine_elsewhere_is_refused(tmp_path: Path):
-    assert "is another machine" in _boxed_with("exit 0", tmp_path, DOCKER_HOST="tcp://pi.local:2375")
+def test_an_engine_that_hangs_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (tmp_path / "docker").write_text("#!/bin/sh\nexec sleep 5\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    with pytest.raises(CannotMeasure, match=r"`docker info` did not end within 0\.1 s"):
+        box._ran("info", within_s=0.1)
 
 
 class _Quiet(box.Boxed):
     """A box whose control group says what a test wishes."""
 
     def __init__(self, told: dict[str, str]) -> None:
-        self._told = told
+        self._told, self._last = told, {}
 
     def _text(self, name: str) -> str:
         return self._told.get(name, "")
@@ -168,6 +174,20 @@ def test_what_a_box_used_is_read_from_either_version_of_control_groups(told: dic
         "memory_anonymous_bytes": 110,
         "out_of_memory_kills": 2,
     }
+
+
+def test_of_a_box_that_has_ended_the_last_look_is_kept():
+    quiet = _Quiet(dict(VERSION_2))
+    before = quiet.observed()
+    quiet._told.clear()
+
+    assert quiet.observed() == before != {}
+
+
+def test_the_control_group_of_a_process_is_found_from_outside():
+    boxed = box.Boxed(os.getpid())
+
+    assert boxed.observed()["cpu_s"] > 0
 
 
 @pytest.mark.parametrize(

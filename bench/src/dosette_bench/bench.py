@@ -20,12 +20,12 @@ class Sizes:
     rounds: int = 10
     tries: int = 20
     warm_up: int = 20
-    load_s: float = 8.0
+    load_s: float = 6.0
     soak_s: float = 30.0
     requests: int = 2000
     herd: int = 500
     great_herd: int = 50_000
-    kills: int = 3
+    kills: int = 2
 
     @property
     def quick(self) -> bool:

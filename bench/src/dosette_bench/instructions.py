@@ -9,7 +9,10 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import cycle
 
 from dosette_bench.bench import Bench
 from dosette_bench.errors import CannotMeasure
@@ -19,7 +22,7 @@ from dosette_bench.stack import PROBES
 COUNTED = re.compile(r"I\s+refs:\s+([\d,]+)")
 BASE, MORE = 5, 50
 LONGEST_S = 120
-BARE = "bare"
+BARE, DOSE = "bare", "DOSE"
 PREFIX = "instructions_"
 RATIO = "instructions_list_over_bare_flask"
 
@@ -30,7 +33,7 @@ def measure(bench: Bench, home: Cupboard) -> None:
     if not any(map(bench.wants, (*kinds, RATIO))):
         return
     with bench.may_fail(*kinds, RATIO):
-        found = _counted(bench, kinds)
+        found = _counted(bench, kinds, home.doses)
         for operation, count in found.items():
             bench.value(operation, count, "count", what="in the API's process, without a socket")
         ratio = found[f"{PREFIX}list_medicines"] / found[f"{PREFIX}bare_flask"]
@@ -47,18 +50,28 @@ def _kinds(bench: Bench, home: Cupboard) -> dict[str, str]:
         "list_medicines": "GET /api/v1/medicines?limit=50",
         "get_medicine": f"GET /api/v1/medicines/{home.medicines[0]}",
         "list_pending": "GET /api/v1/medicines/pending",
-        "take_and_undo": "+".join(f"POST /api/v1/doses/{home.doses[0]}/{each}" for each in ("take", "undo")),
+        "take_and_undo": f"POST /api/v1/doses/{DOSE}/take+POST /api/v1/doses/{DOSE}/undo",
     }
     chosen = ("bare_flask", "list_medicines") if bench.sizes.quick else tuple(requests)
     return {f"{PREFIX}{name}": requests[name] for name in chosen}
 
 
-def _counted(bench: Bench, kinds: Mapping[str, str]) -> dict[str, float]:
+def _counted(bench: Bench, kinds: Mapping[str, str], doses: Sequence[str]) -> dict[str, float]:
+    """Several at once, each with a dose of its own to take: what they make each other wait is no instruction of theirs."""
     few = dict.fromkeys(kinds.values(), BASE)
-    runs = {"": few, **{name: {**few, kind: BASE + MORE} for name, kind in kinds.items()}}
-    counts = {name: _count(bench, runs[name]) for name in bench.each("counting instructions", list(runs))}
-    base = counts.pop("")
-    return {name: (count - base) / MORE for name, count in counts.items()}
+    runs = [few, *({**few, kind: BASE + MORE} for kind in kinds.values())]
+    asked = [
+        {kind.replace(DOSE, dose): times for kind, times in run.items()}
+        for run, dose in zip(runs, cycle(doses), strict=False)
+    ]
+    bench.watcher.doing("counting instructions", len(asked))
+    counts: list[int] = []
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for count in pool.map(partial(_count, bench), asked):
+            counts.append(count)
+            bench.watcher.advance()
+    base, *more = counts
+    return {name: (count - base) / MORE for name, count in zip(kinds, more, strict=True)}
 
 
 def _count(bench: Bench, requests: Mapping[str, int]) -> int:

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 
 from dosette import __version__
-from dosette_bench import box, k6, machine, results, seeding, targets
+from dosette_bench import box, calibration, k6, machine, results, seeding, targets
 from dosette_bench.bench import FULL, Bench, Sizes
 from dosette_bench.errors import CannotMeasure
 from dosette_bench.progress import Shown
@@ -113,6 +113,9 @@ def _once(doing: Run, watcher: Shown) -> None:
             if doing.boxed and stack.box:
                 doing.boxed["observed"] = stack.box.observed()
             _write(doing, interrupted=False, finished=False)
+        if doing.boxed:
+            watcher.doing("calibrating again")
+            doing.boxed["calibration"]["here_after"] = round(calibration.steps_per_s())
 
 
 def get_ready(doing: Run, stack: Stack, watcher: Shown) -> None:
@@ -155,7 +158,10 @@ def _measure(doing: Run, name: str, stack: Stack, watcher: Shown) -> None:
             raise CannotMeasure(
                 f"{name} must see the stack from inside: leave --url out, and one of our own is started"
             )
+        killed = _killed(stack)
         suite.measure(bench)
+        if _killed(stack) > killed:
+            raise CannotMeasure(box.too_small(_killed(stack) - killed))
     except CannotMeasure as error:
         found.reason = str(error)
     except GONE as error:
@@ -170,9 +176,14 @@ def _measure(doing: Run, name: str, stack: Stack, watcher: Shown) -> None:
             _write(doing, interrupted=True, finished=False)
 
 
+def _killed(stack: Stack) -> float:
+    """How often the kernel killed a process of its box for lack of memory."""
+    return stack.box.observed().get("out_of_memory_kills", 0) if stack.box else 0
+
+
 def _gone(stack: Stack, error: BaseException) -> str:
-    if stack.box and (killed := stack.box.observed()["out_of_memory_kills"]):
-        return f"the stack does not fit into the box: {killed:.0f} times a process was killed for lack of memory; a bigger box may do"
+    if killed := _killed(stack):
+        return box.too_small(killed)
     return f"the stack went away: {str(error).strip().partition(chr(10))[0] or type(error).__name__}"
 
 

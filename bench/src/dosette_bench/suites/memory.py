@@ -51,7 +51,7 @@ def _at_start(bench: Bench) -> None:
     if not any(map(bench.wants, STARTED)):
         return
     api, whole = (bench.series(name, unit="MB") if bench.wants(name) else None for name in STARTED)
-    for _ in bench.each("starting afresh", range(1 if bench.sizes.quick else 3)):
+    for _ in bench.each("starting afresh", range(1 if bench.sizes.quick else 2)):
         with of_its_own(commands=bench.stack.commands) as fresh:
             parts = processes.memory(fresh.processes())
         if api:

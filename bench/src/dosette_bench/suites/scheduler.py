@@ -56,7 +56,7 @@ class Limits:
     """How long is waited for one dose or the herd, and how much of the great herd is watched. After it, a try has failed."""
 
     told_s: float = 30.0
-    great_s: float = 15.0
+    great_s: float = 12.0
 
 
 @dataclass
