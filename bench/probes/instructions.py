@@ -1,10 +1,12 @@
-"""Answers so many requests of each kind in this process, without a socket. Under cachegrind that counts their instructions.
+"""Answers some requests of every kind in this process, without a socket, then more of one. Under cachegrind that counts instructions.
 
-    DATABASE_URL=… valgrind --tool=cachegrind --cache-sim=no python instructions.py '{"token": …, "requests": {"GET /health": 10}}'
+    DATABASE_URL=… valgrind --tool=cachegrind --cache-sim=no python instructions.py \
+        '{"token": …, "kinds": ["bare", "GET /health"], "warm_up": 5, "counted": "GET /health", "times": 50}'
 
 A path with `+` is two requests, one after the other.
 """
 
+import gc
 import io
 import json
 import sys
@@ -22,12 +24,20 @@ BARE = "bare"
 def main() -> None:
     asked = json.loads(sys.argv[1])
     ours = application().wsgi_app
-    for kind, times in asked["requests"].items():
-        app = bare_flask.wsgi_app if kind == BARE else ours
-        requests = ["GET /"] if kind == BARE else kind.split("+")
-        for _ in range(times):
-            for request in requests:
-                _ask(app, request, asked["token"])
+    for kind in asked["kinds"]:
+        _answer(ours, kind, asked["warm_up"], asked["token"])
+    gc.collect()
+    gc.freeze()  # else a full collection, once in some hundred requests, would be counted with the few of one kind
+    if asked["counted"]:
+        _answer(ours, asked["counted"], asked["times"], asked["token"])
+
+
+def _answer(ours: Callable[..., Iterable[bytes]], kind: str, times: int, token: str) -> None:
+    app = bare_flask.wsgi_app if kind == BARE else ours
+    requests = ["GET /"] if kind == BARE else kind.split("+")
+    for _ in range(times):
+        for request in requests:
+            _ask(app, request, token)
 
 
 def _ask(app: Callable[..., Iterable[bytes]], request: str, token: str) -> None:

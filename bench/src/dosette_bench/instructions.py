@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import cycle
+from typing import Any
 
 from dosette_bench.bench import Bench
 from dosette_bench.errors import CannotMeasure
@@ -20,7 +21,7 @@ from dosette_bench.seeding import Cupboard
 from dosette_bench.stack import PROBES
 
 COUNTED = re.compile(r"I\s+refs:\s+([\d,]+)")
-BASE, MORE = 5, 50
+WARM_UP, TIMES = 5, 50
 LONGEST_S = 120
 BARE, DOSE = "bare", "DOSE"
 PREFIX = "instructions_"
@@ -58,11 +59,10 @@ def _kinds(bench: Bench, home: Cupboard) -> dict[str, str]:
 
 def _counted(bench: Bench, kinds: Mapping[str, str], doses: Sequence[str]) -> dict[str, float]:
     """Several at once, each with a dose of its own to take: what they make each other wait is no instruction of theirs."""
-    few = dict.fromkeys(kinds.values(), BASE)
-    runs = [few, *({**few, kind: BASE + MORE} for kind in kinds.values())]
+    every = list(kinds.values())
     asked = [
-        {kind.replace(DOSE, dose): times for kind, times in run.items()}
-        for run, dose in zip(runs, cycle(doses), strict=False)
+        {"kinds": [each.replace(DOSE, dose) for each in every], "counted": kind.replace(DOSE, dose)}
+        for kind, dose in zip(["", *every], cycle(doses), strict=False)
     ]
     bench.watcher.doing("counting instructions", len(asked))
     counts: list[int] = []
@@ -71,18 +71,18 @@ def _counted(bench: Bench, kinds: Mapping[str, str], doses: Sequence[str]) -> di
             counts.append(count)
             bench.watcher.advance()
     base, *more = counts
-    return {name: (count - base) / MORE for name, count in zip(kinds, more, strict=True)}
+    return {name: (count - base) / TIMES for name, count in zip(kinds, more, strict=True)}
 
 
-def _count(bench: Bench, requests: Mapping[str, int]) -> int:
+def _count(bench: Bench, asked: Mapping[str, Any]) -> int:
     valgrind = shutil.which("valgrind")
     if valgrind is None:
         raise CannotMeasure("there is no valgrind here (Debian: apt install valgrind)")
     words = [valgrind, "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={os.devnull}"]
-    asked = json.dumps({"token": bench.stack.token, "requests": requests})
+    told = json.dumps({"token": bench.stack.token, "warm_up": WARM_UP, "times": TIMES, **asked})
     environment = {**os.environ, "DATABASE_URL": bench.stack.database_url("api"), "PYTHONHASHSEED": "0"}
     ran = subprocess.run(
-        [*words, str(bench.stack.commands / "python"), str(PROBES / "instructions.py"), asked],
+        [*words, str(bench.stack.commands / "python"), str(PROBES / "instructions.py"), told],
         env=environment,
         capture_output=True,
         text=True,

@@ -30,7 +30,7 @@ from dosette_scheduler.doorbell import Doorbell
 from dosette_scheduler.listener import Listener
 from dosette_scheduler.presses import PressDesk
 from dosette_scheduler.publisher import SIGN_OF_LIFE, Publisher
-from dosette_scheduler.scheduler import LONGEST_WAIT_S, Scheduler
+from dosette_scheduler.scheduler import LONGEST_WAIT_S, RETRY_S, Scheduler
 
 KEYS = ServerKeys("secret")
 DUE = NOON + timedelta(minutes=30)
@@ -119,6 +119,16 @@ def test_after_redis_lost_everything_users_and_plans_come_back(
     scheduler._round(set())
 
     assert connect_device(panel.redis, panel.redis_user, panel.redis_password).get(f"dosette:plan:{panel.device_id}")
+
+
+def test_redis_is_tried_again_after_a_second(home: Home, database_of: Callable[[str], Database]):
+    home.dose(DUE)
+    scheduler = _scheduler(home, database_of, connect("redis://127.0.0.1:1/0"), DUE)
+
+    while (wait_s := scheduler._round(set())) == 0:  # it plans first
+        continue
+
+    assert wait_s == RETRY_S
 
 
 def test_without_redis_doses_are_still_planned_and_closed(home: Home, database_of: Callable[[str], Database]):

@@ -75,10 +75,12 @@ class Scheduler:
         now = self.clock()
         self._know_zones()
         more = self._keep_plan(now)
-        self._bell(now, changed)
+        answered = self._bell(now, changed)
         wait_s = self._until_next(now)
         _heartbeat.set(now.timestamp())
-        return 0.0 if more else wait_s
+        if more:
+            return 0.0
+        return wait_s if answered else RETRY_S
 
     def _know_zones(self) -> None:
         """Once: this program may have come with newer zone rules than the households were founded with."""
@@ -101,8 +103,8 @@ class Scheduler:
         self.tidied_at = self.tidied_at if more else now
         return more
 
-    def _bell(self, now: datetime, changed: set[str]) -> None:
-        """Redis may be away: then the rows wait, and are rung and published when it is back."""
+    def _bell(self, now: datetime, changed: set[str]) -> bool:
+        """Redis may be away (then False): the rows wait, and are rung and published when it is back."""
         try:
             self._ring(now)
             self.publisher.publish(changed, now)
@@ -110,8 +112,9 @@ class Scheduler:
             log.warning("Redis is out of reach", extra={"error": str(error)})
             _redis_up.set(0)
             self.publisher.all_is_stale()
-        else:
-            _redis_up.set(1)
+            return False
+        _redis_up.set(1)
+        return True
 
     def _ring(self, now: datetime) -> None:
         self.doorbell.ping()
