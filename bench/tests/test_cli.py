@@ -84,6 +84,25 @@ def test_a_folder_that_can_not_be_written_is_told_before_anything_is_measured(se
     assert asked == []
 
 
+def test_a_full_disk_is_told_and_what_was_there_is_kept(serving: Serving, tmp_path: Path):
+    """Full: a file of this process takes no more than 8 kB."""
+    stack, before = serving(lambda path: 200), '{"kept": true}'
+    (tmp_path / results.COMPLETE).write_text(before)
+    command = [sys.executable, "-m", "dosette_bench.cli", "api", "--url", stack.url, "--token", "x", "--once"]
+
+    ran = subprocess.run(
+        ["bash", "-c", 'ulimit -f 8; exec "$@"', "-", *command, "--out", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1), ran.stderr
+    assert "can't be written: File too large" in ran.stderr
+    assert (tmp_path / results.COMPLETE).read_text() == before
+    assert not list(tmp_path.glob("*.new"))
+
+
 def test_a_suite_that_must_see_the_stack_from_inside_says_so_of_a_given_server(serving: Serving, tmp_path: Path):
     stack = serving(lambda path: 200)
 

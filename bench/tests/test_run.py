@@ -162,6 +162,17 @@ def test_a_run_compares_with_itself_and_finds_no_difference(once: Path):
     assert "slower" not in ran.stdout.replace("slower than", "")
 
 
+def test_two_checkouts_are_measured_in_turns(tmp_path: Path):
+    """This one and itself."""
+    ran = _bench("ab", str(Path(sys.prefix).parent), "--quick", "--only", "health", "--out", str(tmp_path))
+
+    assert ran.returncode in (0, 1), ran.stderr
+    assert "fewer than 5 such comparisons in 100" in " ".join(ran.stdout.split())
+    base, new = (results.read(tmp_path / "ab" / name) for name in ("base", "new"))
+    assert (base["interleaved_with"], new["interleaved_with"]) == (new["run_id"], base["run_id"])
+    assert [len(_rows(each, "api")["health"]["rounds"]) for each in (base, new)] == [5, 5]
+
+
 def test_a_run_is_told_for_people(once: Path, tmp_path: Path):
     words = ("--markdown", str(tmp_path / "report.md"), "--page", str(tmp_path / "report.html"))
 

@@ -1,14 +1,36 @@
 """What whoever waits sees: the suite, its step, how far it is, and how long it will still take. One line each where nobody watches."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
 
 WIDTH = 24
+FRAMES_PER_S = 2  # each costs the measuring process a millisecond or two
+
+
+class _Left(ProgressColumn):
+    """Said anew with each frame, also while a step takes long."""
+
+    def __init__(self, left_s: Callable[[], float]) -> None:
+        super().__init__()
+        self._left_s = left_s
+
+    def render(self, task: Task) -> Text:
+        return Text(f"about {_words(self._left_s())} left")
 
 
 class Shown:
@@ -32,12 +54,13 @@ class Shown:
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=WIDTH),
                 TimeElapsedColumn(),
-                TextColumn("{task.fields[left]}"),
+                _Left(self.left_s),
                 console=self._console,
+                refresh_per_second=FRAMES_PER_S,
                 transient=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task("", total=1.0, left="")
+            self._task = self._bar.add_task("", total=1.0)
         return self
 
     def __exit__(
@@ -72,7 +95,6 @@ class Shown:
         self._bar.update(
             self._task,
             completed=min(0.99, 1 - left_s / (left_s + time.monotonic() - self._began + 0.001)) if total else 0,
-            left=f"about {_words(left_s)} left",
             **told,  # type: ignore[arg-type]  # rich takes any field by name
         )
 
@@ -86,7 +108,3 @@ class Shown:
 
 def _words(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(1, seconds):.0f} s"
-
-
-def expected(suites: Sequence[tuple[str, float]]) -> dict[str, float]:
-    return dict(suites)

@@ -164,14 +164,19 @@ def part(document: Document, suite: str) -> Document:
 
 def write(folder: Path, name: str, document: Document) -> Path:
     """Whole or not at all. Raises CannotMeasure when the folder can't be written."""
-    path = folder / name
+    return write_text(folder, name, json.dumps(document, separators=(",", ":")) + "\n")
+
+
+def write_text(folder: Path, name: str, text: str) -> Path:
+    """As `write`."""
+    path, new = folder / name, folder / f"{name}.new"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps(document, separators=(",", ":")) + "\n")
+        new.write_text(text)
         new.replace(path)
     except OSError as error:
-        path.with_suffix(".new").unlink(missing_ok=True) if folder.is_dir() else None
+        if folder.is_dir():
+            new.unlink(missing_ok=True)
         raise CannotMeasure(f"{path} can't be written: {error.strerror}; say --out FOLDER") from None
     return path
 

@@ -219,7 +219,7 @@ def _write(doing: Run, interrupted: bool, finished: bool) -> Document:
     results.write(out, results.COMPLETE, whole)
     if finished:
         results.write(out / "history", f"{doing.began:%Y%m%dT%H%M%SZ}-{doing.id}.json", whole)
-        (out / "README.md").write_text(README)
+        results.write_text(out, "README.md", README)
     return whole
 
 

@@ -11,7 +11,10 @@ from dosette_bench.results import Document
 from dosette_bench.targets import COMPARES, LEVELS, NOT_MEASURED
 
 MARKS = {True: ("✓ holds", "green"), False: ("✗ missed", "bold red"), NOT_MEASURED: ("? not measured", "yellow")}
-WIDE = 160
+WIDE, ROOMY = 160, 110
+TARGET = "target"
+HEADINGS = ("mean", "p95", "p99", "CPU", "SQL", "tries", "errors", TARGET)
+MOST_WANTED = ("mean", "p95", TARGET)
 SIGNS = {"below": "<", "at_most": "≤", "above": ">", "at_least": "≥"}
 
 
@@ -24,7 +27,7 @@ def console(quiet: bool = False) -> Console:
 def show(document: Document, console: Console) -> None:
     """All of a run, the verdict last."""
     for name, suite in document["benchmarks"].items():
-        console.print(_suite(name, suite))
+        console.print(_suite(name, suite, console.width))
         if reason := suite.get("reason"):
             console.print(f"  {name} did not come to its end: {reason}", style="yellow", highlight=False)
     judgement = document["judgement"]
@@ -43,19 +46,22 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     return made
 
 
-def _suite(name: str, suite: Mapping[str, Any]) -> Table:
+def _suite(name: str, suite: Mapping[str, Any], width: int) -> Table:
+    """Where a line has no room for every figure, fewer are shown rather than all cut short; the files have them."""
     made = Table(title=f"{name} ({suite['summary']['took_s']} s)", title_justify="left", box=None, padding=(0, 2, 0, 0))
     made.add_column("operation", no_wrap=True)
-    for heading in ("mean", "p95", "p99", "CPU", "SQL", "tries", "errors"):
-        made.add_column(heading, justify="right", no_wrap=True)
-    made.add_column("target", no_wrap=True)
+    wanted = {*MOST_WANTED, *(["errors"] if any(row["errors"] for row in suite["benchmarks"]) else [])}
+    headings = HEADINGS if width >= ROOMY else [each for each in HEADINGS if each in wanted]
+    for heading in headings:
+        made.add_column(heading, justify="left" if heading == TARGET else "right", no_wrap=True)
     for row in suite["benchmarks"]:
-        made.add_row(*_cells(row))
+        cells = dict(zip(HEADINGS, _cells(row), strict=True))
+        made.add_row(row["operation"], *(cells[heading] for heading in headings))
     return made
 
 
 def _cells(row: Mapping[str, Any]) -> Iterable[str | Text]:
-    yield row["operation"]
+    """As in HEADINGS."""
     if row["unit"] == "ms":
         yield from (_number(row[name], "ms") for name in ("mean_ms", "p95_ms", "p99_ms"))
     else:
@@ -92,7 +98,7 @@ def _say_open(verdicts: Iterable[Mapping[str, Any]], console: Console) -> None:
 
 def _levels(verdicts: Iterable[Mapping[str, Any]]) -> Table:
     told = list(verdicts)
-    made = Table(title="promises", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    made = Table(title="targets", title_justify="left", box=None, padding=(0, 2, 0, 0))
     for heading in ("", "hold", "missed", "not measured"):
         made.add_column(heading, justify="right" if heading else "left")
     for level in LEVELS:
@@ -108,5 +114,5 @@ def _verdict(document: Document) -> tuple[str | Text, ...]:
     gate = judgement["gate"]
     of = "" if len(gate) > 2 else f" about {' and '.join(f'{each}s' for each in gate)}"
     if judgement["holds"]:
-        return (Text(f"Every critical promise{of} holds.", style="green"),)
-    return (Text(f"Not every critical promise{of} holds.", style="bold red"),)
+        return (Text(f"Every critical target{of} holds.", style="green"),)
+    return (Text(f"Not every critical target{of} holds.", style="bold red"),)
