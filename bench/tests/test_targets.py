@@ -107,6 +107,19 @@ def test_below_means_below(mean: float, met: bool):
     assert (verdict["met"], verdict["value"]) == (met, mean)
 
 
+def test_of_the_bare_answer_no_time_is_promised():
+    """It is there to be compared with."""
+    rows = {"api": [results.row(_series(name, 900.0)) for name in ("bare_flask", "health")]}
+
+    judged = targets.judge([each for part in PROMISED.values() for each in part], rows)
+
+    late = {
+        each["operation"] for each in judged if each["metric"] in ("mean_ms", "p95_ms", "p99_ms") and not each["met"]
+    }
+    assert late == {"health"}
+    assert "except" not in {name for each in judged for name in each}
+
+
 def test_what_was_not_measured_never_passes():
     judged = _judged(Series("get_medicine_by_id"))
 

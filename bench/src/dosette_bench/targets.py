@@ -23,7 +23,8 @@ COMPARES = {
     "above": lambda value, limit: value > limit,
     "at_least": lambda value, limit: value >= limit,
 }
-FIELDS = {"id", "suite", "operation", "metric", "level", "kind", "source", *COMPARES}
+EXCEPT = "except"
+FIELDS = {"id", "suite", "operation", EXCEPT, "metric", "level", "kind", "source", *COMPARES}
 
 
 def read(path: Path | None = None) -> dict[str, list[dict[str, Any]]]:
@@ -51,7 +52,7 @@ def _refuse_wrong(target: Any, name: str, sources: Mapping[str, str]) -> None:
         raise CannotMeasure(f"{where} is no object")
     if unknown := target.keys() - FIELDS:
         raise CannotMeasure(f"{where} has the unknown field {min(unknown)}; known are {', '.join(sorted(FIELDS))}")
-    if missing := FIELDS - COMPARES.keys() - target.keys():
+    if missing := FIELDS - COMPARES.keys() - {EXCEPT} - target.keys():
         raise CannotMeasure(f"{where} lacks {min(missing)}")
     limits = [target[word] for word in COMPARES if word in target]
     if len(limits) != 1 or not isinstance(limits[0], int | float) or isinstance(limits[0], bool):
@@ -88,7 +89,7 @@ def judge(
 ) -> list[Verdict]:
     """What becomes of each promise about the suites in `rows`; one that fits no row there is not measured, or passed over (`partly`).
 
-    `operation` is a pattern: `*` is every row of the suite that has the metric.
+    `operation` is a pattern: `*` is every row of the suite that has the metric, but for the one that `except` names.
     """
     verdicts: list[Verdict] = []
     for target in promised:
@@ -99,14 +100,16 @@ def judge(
 
 
 def _fits(target: Mapping[str, Any], row: Row) -> bool:
-    return fnmatchcase(row["operation"], target["operation"]) and target["metric"] in row
+    named = fnmatchcase(row["operation"], target["operation"]) and row["operation"] != target.get(EXCEPT)
+    return named and target["metric"] in row
 
 
 def _verdict(target: Mapping[str, Any], row: Row | None) -> Verdict:
     word = next(word for word in COMPARES if word in target)
     value = row[target["metric"]] if row else None
     met = NOT_MEASURED if value is None else COMPARES[word](value, target[word])
-    return {**target, "operation": row["operation"] if row else target["operation"], "value": value, "met": met}
+    told = {name: each for name, each in target.items() if name != EXCEPT}
+    return {**told, "operation": row["operation"] if row else target["operation"], "value": value, "met": met}
 
 
 def holds(verdicts: Iterable[Verdict], kinds: Sequence[str] = KINDS) -> bool:
