@@ -1,7 +1,7 @@
 """Answers some requests of every kind in this process, without a socket, then more of one. Under cachegrind that counts instructions.
 
     DATABASE_URL=… valgrind --tool=cachegrind --cache-sim=no python instructions.py \
-        '{"token": …, "kinds": ["bare", "GET /health"], "warm_up": 5, "counted": "GET /health", "times": 50}'
+        '{"token": …, "kinds": ["bare", "GET /health"], "warm_up": 5, "counted": "GET /health", "times": 200}'
 
 A path with `+` is two requests, one after the other.
 """

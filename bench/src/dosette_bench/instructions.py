@@ -21,7 +21,7 @@ from dosette_bench.seeding import Cupboard
 from dosette_bench.stack import PROBES
 
 COUNTED = re.compile(r"I\s+refs:\s+([\d,]+)")
-WARM_UP, TIMES = 5, 50
+WARM_UP, TIMES = 5, 200
 LONGEST_S = 120
 BARE, DOSE = "bare", "DOSE"
 PREFIX = "instructions_"
