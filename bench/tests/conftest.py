@@ -1,4 +1,4 @@
-"""A tiny server that answers as a test wishes."""
+"""A stack of our own, and a tiny server that answers as a test wishes."""
 
 import json
 import time
@@ -9,10 +9,45 @@ from typing import Any
 
 import pytest
 
-from dosette_bench.stack import Stack
+from dosette_bench import machine, results
+from dosette_bench.stack import Stack, of_its_own
 
 Answers = Callable[[str], "int | tuple[int, float]"]
 """A path's status, or its status and how many seconds it takes."""
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Stack]:
+    """With the demo household."""
+    with of_its_own() as running:
+        yield running
+
+
+@pytest.fixture
+def result() -> dict[str, Any]:
+    """The least that is a result in its published form."""
+    return {
+        "schema_version": results.VERSION,
+        "run_id": "run",
+        "timestamp": "2025-03-30T12:00:00+00:00",
+        "finished_at": "2025-03-30T12:10:00+00:00",
+        "interrupted": False,
+        "version": "0.1.0",
+        "commit": "0123456789ab",
+        "box": None,
+        "machine": machine.facts({}),
+        "settings": {
+            "suites": ["api"],
+            "quick": True,
+            "repeat": 1,
+            "only": None,
+            "medicines": 50,
+            "history_days": 90,
+            "server": "own",
+        },
+        "benchmarks": {},
+        "judgement": {"holds": True, "gate": ["time"], "verdicts": [], "alerts": []},
+    }
 
 
 @pytest.fixture

@@ -8,57 +8,46 @@ from typing import Any
 
 import pytest
 
-from dosette_bench import baseline, results
+from dosette_bench import baseline
 from dosette_bench.errors import CannotMeasure
 
 
-def a_result(commit: str = "0123456789ab", **other: Any) -> dict[str, Any]:
-    return {
-        "schema_version": results.VERSION,
-        "timestamp": "2025-03-30T12:00:00+00:00",
-        "interrupted": False,
-        "version": "0.1.0",
-        "commit": commit,
-        **other,
-    }
-
-
-def test_what_is_saved_can_be_loaded(tmp_path: Path):
-    path = baseline.save(a_result(), tmp_path)
+def test_what_is_saved_can_be_loaded(result: dict[str, Any], tmp_path: Path):
+    path = baseline.save(result, tmp_path)
 
     assert path == tmp_path / "baselines" / "baseline.json"
-    assert baseline.load(tmp_path) == a_result()
+    assert baseline.load(tmp_path) == result
 
 
-def test_baselines_are_listed_by_name(tmp_path: Path):
+def test_baselines_are_listed_by_name(result: dict[str, Any], tmp_path: Path):
     assert baseline.names(tmp_path) == []
 
-    baseline.save(a_result(), tmp_path, "release-1.0")
-    baseline.save(a_result(), tmp_path, "before")
+    baseline.save(result, tmp_path, "release-1.0")
+    baseline.save(result, tmp_path, "before")
 
     assert baseline.names(tmp_path) == ["before", "release-1.0"]
 
 
-def test_saving_replaces_and_can_tell_what(tmp_path: Path):
+def test_saving_replaces_and_can_tell_what(result: dict[str, Any], tmp_path: Path):
     assert baseline.replaces(tmp_path) is None
-    baseline.save(a_result("aaaaaaaaaaaa"), tmp_path)
+    baseline.save({**result, "commit": "aaaaaaaaaaaa"}, tmp_path)
 
     assert baseline.replaces(tmp_path) == "aaaaaaaaaaaa, 2025-03-30 12:00"
-    baseline.save(a_result("bbbbbbbbbbbb"), tmp_path)
+    baseline.save({**result, "commit": "bbbbbbbbbbbb"}, tmp_path)
 
     assert baseline.load(tmp_path)["commit"] == "bbbbbbbbbbbb"
 
 
-def test_a_baseline_of_another_version_is_replaced_with_a_word(tmp_path: Path):
-    baseline.save(a_result(schema_version=1), tmp_path)
+def test_a_baseline_of_another_version_is_replaced_with_a_word(result: dict[str, Any], tmp_path: Path):
+    baseline.save({**result, "schema_version": 1}, tmp_path)
 
     assert baseline.replaces(tmp_path) == "a file that this dosette-bench can't read"
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../up", "a/b", ".hidden", "two words", "é", "a\n", "a" * 101])
-def test_a_name_that_is_no_name_is_refused(tmp_path: Path, name: str):
+def test_a_name_that_is_no_name_is_refused(result: dict[str, Any], tmp_path: Path, name: str):
     with pytest.raises(CannotMeasure, match="can't name a baseline: take up to 100 letters"):
-        baseline.save(a_result(), tmp_path, name)
+        baseline.save(result, tmp_path, name)
     with pytest.raises(CannotMeasure, match="can't name a baseline"):
         baseline.load(tmp_path, name)
 
@@ -66,47 +55,47 @@ def test_a_name_that_is_no_name_is_refused(tmp_path: Path, name: str):
 
 
 @pytest.mark.parametrize("name", ["a", "release-1.0", "main_2", "2025-03-30"])
-def test_letters_digits_and_three_signs_make_a_name(tmp_path: Path, name: str):
-    assert baseline.save(a_result(), tmp_path, name).name == f"{name}.json"
+def test_letters_digits_and_three_signs_make_a_name(result: dict[str, Any], tmp_path: Path, name: str):
+    assert baseline.save(result, tmp_path, name).name == f"{name}.json"
 
 
-def test_a_run_that_was_stopped_is_no_baseline(tmp_path: Path):
+def test_a_run_that_was_stopped_is_no_baseline(result: dict[str, Any], tmp_path: Path):
     with pytest.raises(CannotMeasure, match="was stopped before its end, so a part of it would be missing"):
-        baseline.save(a_result(interrupted=True), tmp_path)
+        baseline.save({**result, "interrupted": True}, tmp_path)
 
     assert baseline.names(tmp_path) == []
 
 
-def test_a_baseline_that_is_not_there_says_which_are(tmp_path: Path):
+def test_a_baseline_that_is_not_there_says_which_are(result: dict[str, Any], tmp_path: Path):
     with pytest.raises(CannotMeasure, match="`dosette-bench baseline save` keeps a result as one"):
         baseline.load(tmp_path, "main")
 
-    baseline.save(a_result(), tmp_path, "before")
+    baseline.save(result, tmp_path, "before")
     with pytest.raises(CannotMeasure, match=r"no baseline main is in .*baselines; there is before"):
         baseline.load(tmp_path, "main")
 
 
-def test_a_baseline_of_another_version_says_what_to_do(tmp_path: Path):
-    baseline.save(a_result(schema_version=1), tmp_path)
+def test_a_baseline_of_another_version_says_what_to_do(result: dict[str, Any], tmp_path: Path):
+    baseline.save({**result, "schema_version": 1}, tmp_path)
 
     with pytest.raises(CannotMeasure, match="has version 1, and this dosette-bench reads version"):
         baseline.load(tmp_path)
 
 
-def test_a_folder_that_can_not_be_written_says_what_to_do(tmp_path: Path):
+def test_a_folder_that_can_not_be_written_says_what_to_do(result: dict[str, Any], tmp_path: Path):
     (tmp_path / "baselines").write_text("a file in the way")
 
     with pytest.raises(CannotMeasure, match=r"can't be written: .*; say --out FOLDER"):
-        baseline.save(a_result(), tmp_path)
+        baseline.save(result, tmp_path)
 
 
-def test_when_the_disk_is_full_the_old_baseline_stays(tmp_path: Path):
-    baseline.save(a_result(), tmp_path)
+def test_when_the_disk_is_full_the_old_baseline_stays(result: dict[str, Any], tmp_path: Path):
+    baseline.save(result, tmp_path)
 
     with no_file_over(100), pytest.raises(CannotMeasure, match="can't be written"):
-        baseline.save(a_result("bbbbbbbbbbbb", padding="x" * 100_000), tmp_path)
+        baseline.save({**result, "padding": "x" * 100_000}, tmp_path)
 
-    assert baseline.load(tmp_path) == a_result()
+    assert baseline.load(tmp_path) == result
     assert baseline.names(tmp_path) == ["baseline"]
 
 

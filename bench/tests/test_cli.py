@@ -54,6 +54,7 @@ def test_an_unknown_suite_is_named_with_those_that_there_are():
         (["api", "--token", "x"], "say --url, too"),
         (["api", "--write"], "say --url, too"),
         (["api", "--url", "http://127.0.0.1:1"], "--url needs --token"),
+        (["api", "--url", "http://127.0.0.1:1", "--token", "a\nb"], "the token has characters that none has"),
         (["api", "--url", "http://127.0.0.1:1", "--token", "x"], "does not answer"),
         (["api", "--url", "http://127.0.0.1:1", "--token", "x", "--box", "pi-zero-2w"], "exclude each other"),
         (["api", "--box", "pi-9"], "pi-zero-2w"),
@@ -214,6 +215,34 @@ def test_a_result_of_another_version_is_refused(tmp_path: Path):
     old.write_text(json.dumps({"schema_version": 1}))
 
     assert "measure again" in _refused("compare", str(old), str(_document(tmp_path, "new", 1.0)))
+
+
+@pytest.mark.parametrize("command", [["compare"], ["report"]])
+def test_a_damaged_result_is_named_with_where_it_is_damaged(tmp_path: Path, command: list[str]):
+    kept = _document(tmp_path, "kept", 1.0)
+    document = json.loads(kept.read_text())
+    document["benchmarks"]["api"]["benchmarks"][0]["mean_ms"] = "fast"
+    kept.write_text(json.dumps(document))
+
+    assert "is damaged, in benchmarks/api/benchmarks/0/mean_ms" in _refused(*command, str(kept))
+
+
+def test_a_report_replaces_nothing_but_a_file(tmp_path: Path):
+    kept, pipe = _document(tmp_path, "kept", 1.0), tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    said = _refused("report", str(kept), "--markdown", str(pipe), "--page", str(tmp_path / "page.html"))
+
+    assert "is no file that could be written anew" in said
+    assert pipe.is_fifo()
+
+
+def test_a_pattern_that_fits_nothing_is_no_success(serving: Serving, tmp_path: Path):
+    stack = serving(lambda path: 200)
+
+    said = _refused("api", "--url", stack.url, "--token", "x", "--once", "--only", "nothing", "--out", str(tmp_path))
+
+    assert "--only nothing fits no operation of api" in said
 
 
 def test_a_baseline_is_saved_listed_and_compared_with(tmp_path: Path):

@@ -6,20 +6,12 @@ from typing import Any
 
 import pytest
 
-from dosette_bench.bench import Bench, Sizes
+from dosette_bench.bench import Bench, Sizes, Unwatched
 from dosette_bench.loop import Call, Failed, Operation, Side, again, measure
 from dosette_bench.samples import Series
 from dosette_bench.stack import Stack
 
 SIZES = Sizes(rounds=4, tries=3, warm_up=2)
-
-
-class _Watcher:
-    def doing(self, what: str, of: int = 0) -> None:
-        """Nobody watches."""
-
-    def advance(self, by: int = 1) -> None:
-        """Nobody watches."""
 
 
 class _Meter:
@@ -37,7 +29,7 @@ class _Meter:
 
 
 def _bench(only: str | None = None) -> Bench:
-    return Bench(Stack("", ""), SIZES, _Watcher(), only)
+    return Bench(Stack("", ""), SIZES, Unwatched(), only)
 
 
 def _measured(*operations: Operation, meter: Any = None, only: str | None = None, **how: Any) -> dict[str, Series]:

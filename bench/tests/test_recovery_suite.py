@@ -3,17 +3,16 @@
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
 import pytest
 from jsonschema import Draft202012Validator
 
-from dosette_bench import results, stack, targets
-from dosette_bench.bench import ONCE, Bench
+from dosette_bench import results, targets
+from dosette_bench.bench import ONCE, Bench, Unwatched
 from dosette_bench.errors import CannotMeasure
 from dosette_bench.stack import Stack
 from dosette_bench.suites import recovery
@@ -30,27 +29,8 @@ LOSE = """
 """
 
 
-@dataclass
-class Watcher:
-    """Does something at each step of a run."""
-
-    at_a_step: Callable[[str], None] = lambda what: None
-
-    def doing(self, what: str, of: int = 0) -> None:
-        self.at_a_step(what)
-
-    def advance(self, by: int = 1) -> None:
-        """Nobody looks."""
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Stack]:
-    with stack.of_its_own() as running:
-        yield running
-
-
 def test_every_part_is_killed_and_comes_back(running: Stack):
-    bench = Bench(running, ONCE, Watcher())
+    bench = Bench(running, ONCE, Unwatched())
     before = {each.pid for each in running.processes()}
 
     recovery.measure(bench, HURRIED)
@@ -71,7 +51,7 @@ def test_a_take_that_was_acknowledged_and_is_not_in_history_is_lost(running: Sta
         if "postgresql" in what:
             lost.extend(_run(running, LOSE))
 
-    bench = Bench(running, ONCE, Watcher(lose_one), only="takes_lost")
+    bench = Bench(running, ONCE, Unwatched(lose_one), only="takes_lost")
 
     recovery.measure(bench, HURRIED)
 
@@ -80,7 +60,7 @@ def test_a_take_that_was_acknowledged_and_is_not_in_history_is_lost(running: Sta
 
 
 def test_a_part_that_does_not_come_back_ends_the_suite_and_says_which(running: Stack):
-    bench = Bench(running, ONCE, Watcher(), only="resume_after_kill_[rw]*")
+    bench = Bench(running, ONCE, Unwatched(), only="resume_after_kill_[rw]*")
 
     with _launcher_stopped(running), pytest.raises(CannotMeasure, match="redis did not come back within 1 s"):
         recovery.measure(bench, Limits(back_s=1, steady_s=0))
@@ -92,7 +72,7 @@ def test_a_part_that_does_not_come_back_ends_the_suite_and_says_which(running: S
 
 
 def test_an_answer_of_500_is_an_error_and_503_is_none():
-    bench = Bench(Stack("", ""), ONCE, Watcher())
+    bench = Bench(Stack("", ""), ONCE, Unwatched())
     rows = recovery.Rows.of(bench, "redis")
 
     rows.add_errors(Counter({"": 9, "status 500": 2, "status 503": 5, "ConnectionRefusedError": 4}))

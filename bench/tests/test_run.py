@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from dosette_bench import results, seeding, targets
-from dosette_bench.bench import ONCE, Bench, Sizes
+from dosette_bench.bench import ONCE, Bench, Sizes, Unwatched
 from dosette_bench.errors import CannotMeasure
 from dosette_bench.stack import Stack, of_its_own
 from dosette_bench.suites import SUITES, api, database
@@ -53,14 +53,6 @@ FIRST_PLAN = {
     "scheduler": {"due_to_delivered_idle"},
     "recovery": {"resume_after_kill_api"},
 }
-
-
-class _Watcher:
-    def doing(self, what: str, of: int = 0) -> None:
-        """Nobody watches."""
-
-    def advance(self, by: int = 1) -> None:
-        """Nobody watches."""
 
 
 def _command(*words: str) -> list[str]:
@@ -207,7 +199,7 @@ def test_a_slowed_endpoint_is_caught():
     """Every change sleeps 110 ms: the fault point is the product's own."""
     with of_its_own({"FAULT": "A1:delay:0.11"}) as slow:
         seeding.seed(slow, days=1)
-        bench = Bench(slow, ONCE, _Watcher(), "take_*")
+        bench = Bench(slow, ONCE, Unwatched(), "take_*")
         api.measure(bench)
 
     rows = [results.row(series) for series in bench.collected]
@@ -222,7 +214,7 @@ def test_an_api_that_crashes_is_reported_as_it_was(tmp_path: Path):
     """Killed at the 125th change, a hundred of which fill the cupboard: the try fails, the launcher starts it again."""
     with of_its_own({"FAULT": "A1:kill:125"}) as frail:
         seeding.seed(frail, days=1)
-        bench = Bench(frail, Sizes(rounds=4, tries=4, warm_up=4), _Watcher(), "take_dose")
+        bench = Bench(frail, Sizes(rounds=4, tries=4, warm_up=4), Unwatched(), "take_dose")
         api.measure(bench)
 
     [series] = bench.collected
@@ -237,12 +229,12 @@ def test_a_stack_that_dies_under_a_suite_says_so(stack: Stack):
     gone = Stack("http://127.0.0.1:1", stack.token, stack.data, stack.launcher)
 
     with pytest.raises(OSError, match="refused"):
-        api.measure(Bench(gone, ONCE, _Watcher()))
+        api.measure(Bench(gone, ONCE, Unwatched()))
 
 
 def test_what_the_database_suite_changes_it_puts_back(stack: Stack):
     before = stack.get("/api/v1/medicines/pending")["items"]
-    bench = Bench(stack, ONCE, _Watcher())
+    bench = Bench(stack, ONCE, Unwatched())
 
     database.measure(bench)
 

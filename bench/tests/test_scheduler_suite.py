@@ -3,17 +3,15 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
-import pytest
 from jsonschema import Draft202012Validator
 
-from dosette_bench import results, stack, targets
-from dosette_bench.bench import ONCE, Bench
+from dosette_bench import results, targets
+from dosette_bench.bench import ONCE, Bench, Unwatched
 from dosette_bench.stack import Stack
 from dosette_bench.suites import scheduler
 from dosette_bench.suites.scheduler import GREAT, HERD, IDLE, KEPT, ONE, Limits
@@ -21,27 +19,8 @@ from dosette_bench.suites.scheduler import GREAT, HERD, IDLE, KEPT, ONE, Limits
 EVERY_ROW = {*IDLE, *ONE, *HERD, *GREAT, *KEPT}
 
 
-@dataclass
-class Watcher:
-    """Does something at each step of a run."""
-
-    at_a_step: Callable[[str], None] = lambda what: None
-
-    def doing(self, what: str, of: int = 0) -> None:
-        self.at_a_step(what)
-
-    def advance(self, by: int = 1) -> None:
-        """Nobody looks."""
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Stack]:
-    with stack.of_its_own() as running:
-        yield running
-
-
 def test_every_row_is_measured(running: Stack):
-    bench = Bench(running, ONCE, Watcher())
+    bench = Bench(running, ONCE, Unwatched())
 
     scheduler.measure(bench)
 
@@ -56,14 +35,14 @@ def test_every_row_is_measured(running: Stack):
 def test_the_household_is_afterwards_as_it_was_before(running: Stack):
     before = _counts(running)
 
-    scheduler.measure(Bench(running, ONCE, Watcher(), only="reminders*"))
+    scheduler.measure(Bench(running, ONCE, Unwatched(), only="reminders*"))
 
     assert _counts(running) == before
     assert list((running.data / "deliveries").glob("dosette-bench-*")) == []
 
 
 def test_only_what_is_asked_for_is_a_row(running: Stack):
-    bench = Bench(running, ONCE, Watcher(), only="last_of")
+    bench = Bench(running, ONCE, Unwatched(), only="last_of")
 
     scheduler.measure(bench)
 
@@ -71,7 +50,7 @@ def test_only_what_is_asked_for_is_a_row(running: Stack):
 
 
 def test_what_nobody_was_told_is_lost_and_no_fast_success(running: Stack):
-    bench = Bench(running, ONCE, Watcher())
+    bench = Bench(running, ONCE, Unwatched())
 
     with _stopped(running, "worker"):
         scheduler.measure(bench, Limits(told_s=0.5, great_s=0.5))
@@ -91,7 +70,7 @@ def test_the_same_message_again_is_counted(running: Stack):
         line = json.dumps({"key": "the same"}) + "\n"
         (running.data / "deliveries" / "dosette-bench-again").write_text(line * 3)
 
-    bench = Bench(running, ONCE, Watcher(tell_again), only="reminders_doubled")
+    bench = Bench(running, ONCE, Unwatched(tell_again), only="reminders_doubled")
 
     scheduler.measure(bench)
 
@@ -99,7 +78,7 @@ def test_the_same_message_again_is_counted(running: Stack):
 
 
 def test_a_stack_that_went_away_is_the_reason_of_every_row(running: Stack):
-    bench = Bench(Stack(running.url, running.token), ONCE, Watcher())
+    bench = Bench(Stack(running.url, running.token), ONCE, Unwatched())
 
     scheduler.measure(bench)
 

@@ -219,9 +219,9 @@ def test_it_is_told_as_json_and_as_a_table():
     assert len(table(found)[0]) == len(HEADINGS)
 
 
-def test_the_history_is_read_oldest_first_and_what_is_no_result_is_named(tmp_path: Path):
-    keep(tmp_path, "b.json", a_result(1))
-    keep(tmp_path, "a.json", a_result(2))
+def test_the_history_is_read_oldest_first_and_what_is_no_result_is_named(result: dict[str, Any], tmp_path: Path):
+    keep(tmp_path, "b.json", {**result, "run_id": "run-1"})
+    keep(tmp_path, "a.json", {**result, "run_id": "run-2", "timestamp": "2025-03-31T12:00:00+00:00"})
     keep(tmp_path, "c.json", {"schema_version": 1})
     (tmp_path / "history" / "d.json").write_text('{"cut off')
 

@@ -1,6 +1,6 @@
 """What a suite works with: the stack, how much of everything, where samples go, and somebody who watches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -45,6 +45,19 @@ class Watcher(Protocol):
         """A step begins; `of` steps of its own, when they can be counted."""
 
     def advance(self, by: int = 1) -> None: ...
+
+
+@dataclass
+class Unwatched:
+    """Where nobody looks. `at_a_step` is called with the words of each step: a test's way to do something in the middle of a run."""
+
+    at_a_step: Callable[[str], None] = lambda what: None
+
+    def doing(self, what: str, of: int = 0) -> None:
+        self.at_a_step(what)
+
+    def advance(self, by: int = 1) -> None:
+        """Nobody looks."""
 
 
 @dataclass

@@ -137,6 +137,8 @@ def _given(asked: argparse.Namespace) -> Stack | None:
         raise CannotMeasure(
             "--url needs --token, or DOSETTE_TOKEN: make one with dosette token create --name bench --scope read"
         )
+    if not re.fullmatch(r"[!-~]+", token):
+        raise CannotMeasure("the token has characters that none has: take it as `dosette token create` printed it")
     return Stack(asked.url.rstrip("/"), token, writes=asked.write)
 
 

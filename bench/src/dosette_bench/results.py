@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+import jsonschema_rs
 
 from dosette_bench import targets
 from dosette_bench.errors import CannotMeasure
@@ -23,7 +26,7 @@ FILES = {
 }
 COMPLETE = "complete_benchmark_results.json"
 FIGURES = ("mean", "median", "p95", "p99", "min", "max", "stdev", "ci95_low", "ci95_high")
-
+LONGEST = 120
 SERVING = ("api", "postgresql")
 
 Row = dict[str, Any]
@@ -196,7 +199,15 @@ def read(path: Path) -> Document:
         raise CannotMeasure(
             f"{file} {told}, and this dosette-bench reads version {VERSION}: measure again with this one"
         )
+    for wrong in _checker().iter_errors(found):
+        where = "/".join(map(str, wrong.instance_path)) or "the whole"
+        raise CannotMeasure(f"{file} is damaged, in {where}: {wrong.message[:LONGEST]}; measure again")
     return dict(found)
+
+
+@cache
+def _checker() -> Any:
+    return jsonschema_rs.validator_for(schema())
 
 
 def schema() -> dict[str, Any]:

@@ -93,6 +93,8 @@ def run(plan: Plan, console: Console) -> Document:
                 _once(doing, watcher)
         except KeyboardInterrupt:
             interrupted = True
+    if plan.only and not interrupted and not any(found.series or found.reason for found in doing.found.values()):
+        raise CannotMeasure(f"--only {plan.only} fits no operation of {', '.join(plan.suites)}: see docs/benchmarks.md")
     return _write(doing, interrupted, finished=True)
 
 
@@ -206,7 +208,7 @@ def document(doing: Run, interrupted: bool) -> Document:
     if doing.boxed:
         results.on_the_board(rows, doing.boxed["calibration"]["slowdown"])
     judgement = results.judged(rows, doing.plan.promised, doing.plan.gate, partly=doing.plan.only is not None)
-    judgement["holds"] = judgement["holds"] and not interrupted and bool(rows)
+    judgement["holds"] = judgement["holds"] and not interrupted and any(rows.values())
     suites = {name: results.suite(rows[name], found.took_s, found.reason) for name, found in doing.found.items()}
     return {**_head(doing), "interrupted": interrupted, "benchmarks": suites, "judgement": judgement}
 

@@ -28,6 +28,8 @@ def write_report(
 def _write(path: Path, text: str) -> None:
     """Whole or not at all."""
     new = path.with_name(f"{path.name}.new")
+    if path.exists() and not path.is_file():
+        raise CannotMeasure(f"{path} is no file that could be written anew; choose another place for it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new.write_text(text, encoding="utf-8")
