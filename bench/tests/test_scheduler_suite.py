@@ -67,7 +67,7 @@ def test_what_nobody_was_told_is_lost_and_no_fast_success(running: Stack):
 
 def test_the_same_message_again_is_counted(running: Stack):
     def tell_again(what: str) -> None:
-        line = json.dumps({"key": "the same"}) + "\n"
+        line = json.dumps({"items": [{"reminder_id": "the same"}]}) + "\n"
         (running.data / "deliveries" / "dosette-bench-again").write_text(line * 3)
 
     bench = Bench(running, ONCE, Unwatched(tell_again), only="reminders_doubled")

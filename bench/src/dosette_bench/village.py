@@ -17,7 +17,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from redis import Redis, RedisError
 
-from dosette.contracts.names import REMINDERS_QUEUE
+from dosette.contracts.names import DELIVERIES_QUEUE
 from dosette.domain.members import SCOPES
 from dosette_bench.errors import CannotMeasure
 from dosette_bench.stack import Stack
@@ -25,7 +25,7 @@ from dosette_bench.stack import Stack
 NAME = "Dosette bench"
 PEOPLE, MEDICINES_EACH = 2, 5
 LOOK_EVERY_S, DRAIN_S = 0.1, 15.0
-QUEUE, AT_WORK = f"rq:queue:{REMINDERS_QUEUE}", f"rq:wip:{REMINDERS_QUEUE}"
+QUEUE, AT_WORK = f"rq:queue:{DELIVERIES_QUEUE}", f"rq:wip:{DELIVERIES_QUEUE}"
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,10 @@ class Village:
         return [Telling(*row) for row in self._run(_TELLINGS)]
 
     def delivered(self) -> int:
-        """How many messages were sent on this server, ever; quicker than `tellings`."""
-        return int(self._one("SELECT count(*) FROM deliveries WHERE status = 'delivered'"))
+        """How many reminders messages on this server told of, ever; quicker than `tellings`."""
+        return int(
+            self._one("SELECT coalesce(sum(cardinality(reminder_ids)), 0) FROM deliveries WHERE status = 'delivered'")
+        )
 
     def backend(self) -> int:
         """The process that serves us here."""
@@ -119,10 +121,11 @@ class Village:
     def messages(self) -> Counter[str]:
         """How often each reminder was told, by the files that people read."""
         return Counter(
-            json.loads(line)["key"]
+            item["reminder_id"]
             for path in self._files()
             for line in path.read_text().splitlines(keepends=True)
             if line[-1:] == "\n"
+            for item in json.loads(line)["items"]
         )
 
     def call_off(self) -> None:
@@ -235,16 +238,21 @@ _DUE = """
     SELECT id::text, pg_notify('dosette', household_id::text) FROM made
 """
 # In the same transaction: a server that has such mornings knows how many rows there are, and does not plan as for ten.
-_KNOWN = "; ANALYZE doses, reminders"
+_KNOWN = "; ANALYZE doses, reminders, deliveries"
 _TELLINGS = """
-    SELECT r.id::text, extract(epoch FROM r.due_at)::float8,
-           extract(epoch FROM (SELECT min(d.at) FROM deliveries AS d WHERE d.reminder_id = r.id AND d.status = 'delivered'))::float8,
+    WITH told AS (
+        SELECT item.id, min(d.at) AS at FROM deliveries AS d CROSS JOIN unnest(d.reminder_ids) AS item (id)
+         WHERE d.household_id IN (SELECT id FROM ours) AND d.status = 'delivered' GROUP BY item.id
+    )
+    SELECT r.id::text, extract(epoch FROM dose.due_at)::float8, extract(epoch FROM told.at)::float8,
            r.status IN ('dropped', 'parked') AND r.reason <> %(name)s
-      FROM reminders AS r WHERE r.household_id IN (SELECT id FROM ours)
-     ORDER BY r.due_at, r.id
+      FROM reminders AS r JOIN doses AS dose ON dose.id = r.dose_id LEFT JOIN told ON told.id = r.id
+     WHERE r.household_id IN (SELECT id FROM ours)
+     ORDER BY dose.due_at, r.id
 """
 _CALL_OFF = """
-    UPDATE reminders SET status = 'dropped', reason = %(name)s WHERE status = 'waiting' AND household_id IN (SELECT id FROM ours)
+    UPDATE reminders SET status = 'dropped', reason = %(name)s WHERE status = 'waiting' AND household_id IN (SELECT id FROM ours);
+    UPDATE deliveries SET status = 'dropped', error = %(name)s WHERE status = 'waiting' AND household_id IN (SELECT id FROM ours)
 """
 # References are not checked row by row: what refers to a row of ours is of the same household, and goes with it.
 _FORGET = """

@@ -94,6 +94,10 @@ class Bus:
         """What the panel shows; it fades when the device no longer says so."""
         self._redis.set(frame_key(device_id), png, ex=FRAME_LIVES_S)
 
+    def shows_a_frame(self, device_id: str) -> bool:
+        """Whether the device has shown itself within FRAME_LIVES_S."""
+        return bool(self._redis.exists(frame_key(device_id)))
+
     def frame(self, device_id: str) -> bytes | None:
         return cast("bytes | None", self._redis.get(frame_key(device_id)))
 

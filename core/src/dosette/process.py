@@ -1,5 +1,6 @@
-"""What every process does first and last: settings, logs, clock, metrics, fault points; and stopping on SIGTERM."""
+"""What every process does first and last: settings, logs, clock, metrics, fault points; stopping on SIGTERM; ending when stuck."""
 
+import faulthandler
 import os
 import signal
 import socket
@@ -11,6 +12,8 @@ from dosette import faults
 from dosette.clock import Clock, clock_from
 from dosette.logs import configure_logs
 from dosette.settings import BadSetting, Common, Environment
+
+STUCK_AFTER_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,12 @@ def start(service: str) -> Process:
     except ValueError as error:
         raise BadSetting(str(error)) from None
     return Process(env, common, clock_from(common.clock_file), _stopping_on_signals(), _woken_by_signals())
+
+
+def goes_on(stuck_after_s: float = STUCK_AFTER_S) -> None:
+    """To be said by a loop at every turn: when it is not said again in time, the process writes what each thread was doing and
+    ends, for engines restart what ends, not what hangs. A thread below Python counts, so that it works in a hung call, too."""
+    faulthandler.dump_traceback_later(stuck_after_s, exit=True)
 
 
 def _stopping_on_signals() -> Event:

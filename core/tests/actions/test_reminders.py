@@ -1,134 +1,391 @@
-"""The outbox: rung when due, told by one, dropped when it no longer holds."""
+"""Telling: what is due becomes one message for each person; each is sent by one, and dropped when it no longer holds."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
-from conftest import Home
-from dosette.actions import doses, households, reminders
+import pytest
+
+from conftest import Home, found_home
+from dosette.actions import alarms, doses, households, reminders
 from dosette.actions.doses import Taking
-from dosette.actions.reminders import LEASE, MOST_ATTEMPTS, RING_AGAIN, Delivery
+from dosette.actions.reminders import LEAD, LEASE, MOST_ATTEMPTS, ClaimedDelivery, Sent
+from dosette.domain.reminders import BACKUP_OLD, COULD_NOT_REMIND, NAG, second_at
 from dosette.storage.connection import Database, connect
 from dosette.testing import NOON
 
 DUE = NOON + timedelta(minutes=30)
+SLOTS = {"file": 100, "panel": 100}
 
 
-def _due_dose(home: Home) -> str:
+@dataclass(frozen=True)
+class Outbox:
+    """The scheduler's and the worker's side, by hand."""
+
+    home: Home
+    scheduler: Database
+    worker: Database
+
+    def rung(self, now: datetime = DUE) -> list[str]:
+        return [each.id for each in reminders.tell_due(self.scheduler, now) or ()]
+
+    def claim(self, ids: list[str], now: datetime = DUE) -> list[ClaimedDelivery]:
+        return reminders.claim(self.worker, ids, SLOTS, now)
+
+    def record(self, claimed: ClaimedDelivery, now: datetime = DUE, error: str | None = None) -> dict[str, str]:
+        return reminders.record(self.worker, [Sent(claimed.id, claimed.lease, claimed.attempts, now, error)], now)
+
+    def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with closing(connect(self.home.server.url("scheduler"), "test")) as connection, connection.cursor() as cursor:
+            cursor.execute(query, values)
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture
+def outbox(home: Home, database_of: Callable[[str], Database]) -> Outbox:
+    """Bruno has a contact."""
     households.add_contact(home.database, home.console, home.bruno, "file", "bruno.jsonl", NOON)
-    return home.dose(DUE)
+    return Outbox(home, database_of("scheduler"), database_of("worker"))
 
 
-def test_nothing_is_rung_before_it_is_due(home: Home, database_of: Callable[[str], Database]):
-    _due_dose(home)
-
-    assert reminders.ring(database_of("scheduler"), DUE - timedelta(seconds=1)) == []
+def _take(home: Home, dose_id: str, at: datetime = DUE) -> None:
+    doses.take(home.database, home.writer(), Taking(at, dose_id), home.request(), at)
 
 
-def test_what_is_due_is_rung_and_rung_again_when_nobody_came(home: Home, database_of: Callable[[str], Database]):
-    scheduler = database_of("scheduler")
-    _due_dose(home)
+def test_nothing_is_told_before_it_is_due(home: Home, outbox: Outbox):
+    home.dose(DUE)
 
-    first = reminders.ring(scheduler, DUE)
-    too_soon = reminders.ring(scheduler, DUE + RING_AGAIN / 2)
-    again = reminders.ring(scheduler, DUE + RING_AGAIN)
-
-    assert (len(first), too_soon, again) == (1, [], first)
+    assert reminders.tell_due(outbox.scheduler, DUE - timedelta(seconds=1)) is None
 
 
-def test_a_claim_holds_until_its_lease_ends(home: Home, database_of: Callable[[str], Database]):
-    worker = database_of("worker")
-    _due_dose(home)
-    ids = reminders.ring(database_of("scheduler"), DUE)
+def test_a_person_gets_one_message_about_all_that_is_due(home: Home, outbox: Outbox):
+    for _ in range(3):
+        home.dose(DUE)
 
-    (claimed,) = reminders.claim(worker, ids, DUE)
+    (delivery_id,) = outbox.rung()
+    (claimed,) = outbox.claim([delivery_id])
 
-    assert (claimed.member, claimed.contacts[0].address) == ("Bruno", "bruno.jsonl")
-    assert reminders.claim(worker, ids, DUE + LEASE / 2) == []
-    assert len(reminders.claim(worker, ids, DUE + LEASE)) == 1
+    assert (claimed.recipient, claimed.address, len(claimed.items)) == ("Bruno", "bruno.jsonl", 3)
 
 
-def test_who_lost_the_lease_records_nothing(home: Home, database_of: Callable[[str], Database]):
-    worker = database_of("worker")
-    _due_dose(home)
-    ids = reminders.ring(database_of("scheduler"), DUE)
-    (slow,) = reminders.claim(worker, ids, DUE)
-    (quick,) = reminders.claim(worker, ids, DUE + LEASE)
-    told = [Delivery(quick.contacts[0].id, None)]
+def test_two_schedulers_at_once_make_one_message(home: Home, outbox: Outbox):
+    home.dose(DUE)
 
-    assert not reminders.record(worker, slow, told, DUE + LEASE)
-    assert reminders.record(worker, quick, told, DUE + LEASE)
-    assert reminders.ring(database_of("scheduler"), DUE + 2 * LEASE) == []
+    assert (len(outbox.rung()), outbox.rung()) == (1, [])
 
 
-def test_a_dose_taken_before_the_telling_is_not_told(home: Home, database_of: Callable[[str], Database]):
-    dose_id = _due_dose(home)
-    ids = reminders.ring(database_of("scheduler"), DUE)
-    doses.take(home.database, home.writer(), Taking(DUE, dose_id), home.request(), DUE)
+def test_a_scheduler_that_died_while_telling_is_followed_by_one_that_tells(home: Home, outbox: Outbox):
+    home.dose(DUE)
+    outbox.ask("UPDATE reminders SET lease = gen_random_uuid(), leased_until = %s", DUE + LEASE)
 
-    assert reminders.claim(database_of("worker"), ids, DUE) == []
-
-
-def test_a_telling_that_crosses_a_taking_is_on_record_and_the_taking_stands(
-    home: Home, database_of: Callable[[str], Database]
-):
-    worker, dose_id = database_of("worker"), _due_dose(home)
-    (claimed,) = reminders.claim(worker, reminders.ring(database_of("scheduler"), DUE), DUE)
-    doses.take(home.database, home.writer(), Taking(DUE, dose_id), home.request(), DUE)
-
-    assert reminders.record(worker, claimed, [Delivery(claimed.contacts[0].id, None)], DUE)
-
-    with closing(connect(home.server.url("scheduler"), "test")) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT status, reason, told_at FROM reminders WHERE dose_id = %s", (dose_id,))
-        assert cursor.fetchone() == ("dropped", "taken", DUE)
+    assert outbox.rung(DUE + LEASE / 2) == []
+    assert len(outbox.rung(DUE + LEASE)) == 1
 
 
-def test_an_undone_dose_that_was_not_told_is_told_after_all(home: Home, database_of: Callable[[str], Database]):
-    dose_id = _due_dose(home)
-    doses.take(home.database, home.writer(), Taking(NOON, dose_id), home.request(), NOON)
+def test_a_claim_holds_until_its_lease_ends_and_then_it_is_under_suspicion(home: Home, outbox: Outbox):
+    home.dose(DUE)
+    ids = outbox.rung()
+
+    outbox.claim(ids)
+
+    assert outbox.claim(ids, DUE + LEASE / 2) == []
+    assert outbox.claim(ids, DUE + LEASE) == []
+    (again,) = reminders.claim_suspect(outbox.worker, SLOTS, DUE + LEASE)
+    assert (again.id, again.attempts) == (ids[0], 2)
+
+
+def test_who_lost_the_lease_records_nothing(home: Home, outbox: Outbox):
+    home.dose(DUE)
+    (slow,) = outbox.claim(outbox.rung())
+    (quick,) = reminders.claim_suspect(outbox.worker, SLOTS, DUE + LEASE)
+
+    assert outbox.record(slow, DUE + LEASE) == {}
+    assert outbox.record(quick, DUE + LEASE) == {quick.id: "delivered"}
+
+
+def test_a_dose_taken_before_the_telling_is_not_told(home: Home, outbox: Outbox):
+    dose_id = home.dose(DUE)
+    ids = outbox.rung()
+
+    _take(home, dose_id)
+
+    assert outbox.claim(ids) == []
+    assert outbox.ask("SELECT status, error FROM deliveries") == [("dropped", "no longer so")]
+
+
+def test_of_several_doses_only_those_still_open_are_told(home: Home, outbox: Outbox):
+    taken, still_open = home.dose(DUE), home.dose(DUE)
+    ids = outbox.rung()
+
+    _take(home, taken)
+
+    (claimed,) = outbox.claim(ids)
+    assert [item.dose_id for item in claimed.items] == [still_open]
+
+
+def test_a_dose_that_nobody_takes_is_told_again_until_it_is_missed_and_that_is_told_once(home: Home, outbox: Outbox):
+    home.dose(DUE)
+    outbox.rung()
+
+    assert outbox.rung(DUE + NAG - timedelta(seconds=1)) == []
+    assert len(outbox.rung(DUE + NAG)) == 1
+    missed_at = DUE + timedelta(hours=2, seconds=2)
+    doses.close_missed(outbox.scheduler, missed_at)
+    (last,) = outbox.claim(outbox.rung(missed_at), missed_at)
+    assert [item.status for item in last.items] == ["missed"]
+    assert reminders.tell_due(outbox.scheduler, missed_at + timedelta(days=1)) is not None  # tomorrow's dose
+    assert outbox.ask("SELECT status FROM reminders WHERE due_at <= %s", missed_at) == [("told",)]
+
+
+def test_a_message_from_before_a_long_outage_is_not_sent_as_if_the_dose_were_still_due(home: Home, outbox: Outbox):
+    home.dose(DUE)
+    ids = outbox.rung()
+
+    assert outbox.claim(ids, DUE + timedelta(hours=3)) == []
+
+
+def test_after_an_outage_each_person_gets_one_digest(home: Home, outbox: Outbox):
+    for hour in (1, 3, 5):
+        home.dose(NOON + timedelta(hours=hour))
+    back_at = NOON + timedelta(hours=6)
+
+    doses.close_missed(outbox.scheduler, back_at)
+    (digest,) = outbox.claim(outbox.rung(back_at), back_at)
+
+    assert sorted(item.status for item in digest.items) == ["missed", "missed", "pending"]
+
+
+def test_a_claimed_reminder_is_told_to_nobody_else(home: Home, outbox: Outbox):
+    home.dose(DUE)
+    ids = outbox.rung()
+
+    outbox.ask("UPDATE reminders SET claimed_by = %s", home.ana)
+
+    assert outbox.claim(ids) == []
+
+
+def test_the_second_person_is_told_when_the_dose_is_late(home: Home, outbox: Outbox):
+    households.add_contact(home.database, home.console, home.ana, "file", "ana.jsonl", NOON)
+    with closing(connect(home.server.url("api"), "test")) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT enter_console(%s); UPDATE members SET second_id = %s WHERE id = %s", (home.id, home.ana, home.bruno)
+        )
+    home.dose(DUE)
+    outbox.rung()
+    late_at = second_at(DUE + timedelta(hours=1))
+
+    told = outbox.claim(outbox.rung(late_at), late_at)
+
+    assert {each.recipient for each in told} == {"Ana", "Bruno"}
+
+
+def test_a_telling_that_crosses_a_taking_is_on_record_and_the_taking_stands(home: Home, outbox: Outbox):
+    dose_id = home.dose(DUE)
+    (claimed,) = outbox.claim(outbox.rung())
+
+    _take(home, dose_id)
+
+    assert outbox.record(claimed) == {claimed.id: "delivered"}
+    assert outbox.ask("SELECT status, reason, told_at FROM reminders WHERE dose_id = %s", dose_id) == [
+        ("dropped", "taken", DUE)
+    ]
+
+
+def test_an_undone_dose_that_was_not_told_is_told_after_all(home: Home, outbox: Outbox):
+    dose_id = home.dose(DUE)
+    _take(home, dose_id, NOON)
+
     doses.undo(home.database, home.writer(), dose_id, home.request(), NOON, NOON)
 
-    assert len(reminders.ring(database_of("scheduler"), DUE)) == 1
+    assert len(outbox.rung()) == 1
 
 
-def test_a_failed_telling_waits_for_its_lease_and_is_tried_again(home: Home, database_of: Callable[[str], Database]):
-    scheduler, worker = database_of("scheduler"), database_of("worker")
-    _due_dose(home)
-    (claimed,) = reminders.claim(worker, reminders.ring(scheduler, DUE), DUE)
+def test_a_snoozed_dose_is_told_again_when_the_snooze_ends(home: Home, outbox: Outbox):
+    dose_id = home.dose(DUE)
+    outbox.rung()
+    until = DUE + timedelta(minutes=40)
 
-    reminders.record(worker, claimed, [Delivery(claimed.contacts[0].id, "no route")], DUE)
+    doses.snooze(home.database, home.writer(), dose_id, until, home.request(), DUE)
 
-    assert reminders.ring(scheduler, DUE + LEASE / 2) == []
-    assert reminders.ring(scheduler, DUE + LEASE) == [claimed.id]
+    assert outbox.rung(until - timedelta(seconds=1)) == []
+    assert len(outbox.rung(until)) == 1
 
 
-def test_a_reminder_that_can_not_be_told_is_parked_and_lets_others_pass(
-    home: Home, database_of: Callable[[str], Database]
-):
-    scheduler, worker = database_of("scheduler"), database_of("worker")
-    _due_dose(home)
-    ids, now = reminders.ring(scheduler, DUE), DUE
+def test_a_failed_telling_is_tried_again_with_more_and_more_patience(home: Home, outbox: Outbox):
+    home.dose(DUE)
+    ids, now, waits = outbox.rung(), DUE, []
+
+    for _ in range(3):
+        (claimed,) = outbox.claim(ids, now)
+        assert outbox.record(claimed, now, "no route") == {claimed.id: "waiting"}
+        again_at = outbox.ask("SELECT due_at FROM deliveries WHERE id = %s", ids[0])[0][0]
+        waits.append((again_at - now).total_seconds())
+        assert [each.id for each in reminders.ring_again(outbox.scheduler, again_at)] == ids
+        now = again_at
+
+    assert waits == [5, 15, 45]
+
+
+def test_what_nobody_rang_for_is_swept(home: Home, outbox: Outbox):
+    home.dose(DUE)
+    ids = outbox.rung()
+
+    assert [each.id for each in reminders.sweep(outbox.worker, SLOTS, DUE)] == ids
+
+
+def test_no_more_is_claimed_than_a_channel_has_room_for(home: Home, outbox: Outbox):
+    households.add_contact(home.database, home.console, home.bruno, "file", "second.jsonl", NOON)
+    home.dose(DUE)
+    ids = outbox.rung()
+
+    assert len(reminders.claim(outbox.worker, ids, {"file": 1, "panel": 5}, DUE)) == 1
+    assert reminders.claim(outbox.worker, ids, {"panel": 5}, DUE) == []
+
+
+def _given_up(outbox: Outbox) -> datetime:
+    """A message ends every worker that touches it; when that was over."""
+    outbox.claim(outbox.rung())
+    now = DUE
+    for _ in range(MOST_ATTEMPTS):
+        now += LEASE
+        (suspect,) = reminders.claim_suspect(outbox.worker, SLOTS, now)
+    assert suspect.parked
+    return now
+
+
+def test_a_message_that_ends_every_worker_is_parked_and_raises_an_alarm_that_stays(home: Home, outbox: Outbox):
+    home.dose(DUE)
+
+    now = _given_up(outbox)
+
+    assert reminders.claim_suspect(outbox.worker, SLOTS, now + LEASE) == []
+    assert outbox.ask("SELECT kind, status FROM reminders WHERE dose_id IS NULL") == [(COULD_NOT_REMIND, "waiting")]
+    assert reminders.backlog(outbox.scheduler, now).parked == 1
+
+
+def test_a_channel_that_never_works_is_given_up_with_an_alarm(home: Home, outbox: Outbox):
+    home.dose(DUE)
+    ids, now = outbox.rung(), DUE
 
     for _ in range(MOST_ATTEMPTS):
-        assert len(reminders.claim(worker, ids, now)) == 1
-        now += LEASE
+        (claimed,) = outbox.claim(ids, now)
+        became = outbox.record(claimed, now, "no route")
+        now += timedelta(minutes=10)
 
-    assert reminders.claim(worker, ids, now) == []
-    assert reminders.ring(scheduler, now + LEASE) == []
+    assert became == {ids[0]: "parked"}
+    assert outbox.ask("SELECT kind FROM reminders WHERE dose_id IS NULL") == [(COULD_NOT_REMIND,)]
 
 
-def test_a_person_without_a_contact_is_nobody_to_tell(home: Home, database_of: Callable[[str], Database]):
-    worker = database_of("worker")
+def test_one_channel_of_two_that_never_works_is_no_alarm(home: Home, outbox: Outbox):
+    households.add_contact(home.database, home.console, home.bruno, "file", "broken.jsonl", NOON)
     home.dose(DUE)
-    (claimed,) = reminders.claim(worker, reminders.ring(database_of("scheduler"), DUE), DUE)
+    ids, now = outbox.rung(), DUE
 
-    assert reminders.record(worker, claimed, [], DUE)
-    assert reminders.backlog(database_of("scheduler"), DUE).waiting == 0
+    for _ in range(MOST_ATTEMPTS):
+        for claimed in outbox.claim(ids, now):
+            outbox.record(claimed, now, "no route" if claimed.address == "broken.jsonl" else None)
+        now += timedelta(minutes=10)
+
+    assert outbox.ask("SELECT kind FROM reminders WHERE dose_id IS NULL") == []
 
 
-def test_the_backlog_tells_how_late_we_are_and_what_comes_next(home: Home, database_of: Callable[[str], Database]):
+def test_a_person_without_a_contact_is_on_record_as_nobody_to_tell(home: Home, database_of: Callable[[str], Database]):
+    home.dose(DUE)
+    outbox = Outbox(home, database_of("scheduler"), database_of("worker"))
+
+    assert outbox.rung() == []
+    assert outbox.ask("SELECT reason, tellings FROM reminders WHERE due_at < %s", NOON + timedelta(hours=12)) == [
+        ("nobody to tell", 0)
+    ]
+
+
+def test_the_backlog_tells_how_late_we_are_and_what_comes_next(home: Home, outbox: Outbox):
     home.dose(DUE)
 
-    backlog = reminders.backlog(database_of("scheduler"), DUE)
+    before = reminders.backlog(outbox.scheduler, DUE)
+    outbox.rung()
+    after = reminders.backlog(outbox.scheduler, DUE)
 
-    assert (backlog.waiting, backlog.oldest_due_at, backlog.next_due_at) == (1, DUE, DUE + timedelta(days=1))
+    assert (before.waiting, before.oldest_due_at, before.next_due_at) == (1, DUE, DUE + timedelta(days=1))
+    assert (after.waiting, after.oldest_due_at, after.next_due_at) == (1, DUE, DUE + NAG)
+
+
+def test_one_scheduler_leads_until_its_lease_ends_or_it_is_gone(outbox: Outbox, database_of: Callable[[str], Database]):
+    one, other = "01980000-0000-7000-8000-000000000001", "01980000-0000-7000-8000-000000000002"
+    second = database_of("scheduler")
+
+    assert reminders.lead(outbox.scheduler, one, NOON) == 1
+    assert reminders.lead(second, other, NOON) is None
+    assert reminders.lead(outbox.scheduler, one, NOON + LEAD / 2) == 1
+    assert reminders.lead(second, other, NOON + 2 * LEAD) == 2
+    assert reminders.lead(outbox.scheduler, one, NOON + 2 * LEAD) is None
+
+
+def test_nobody_waits_for_a_dead_leader(outbox: Outbox, database_of: Callable[[str], Database]):
+    one, other = "01980000-0000-7000-8000-000000000001", "01980000-0000-7000-8000-000000000002"
+    dead = database_of("scheduler")
+    reminders.lead(dead, one, NOON)
+    dead.close()
+
+    assert any(reminders.lead(outbox.scheduler, other, NOON) for _ in _patiently())
+
+
+def _patiently() -> Iterator[int]:
+    """PostgreSQL notices the end of a connection within moments."""
+    for number in range(100):
+        yield number
+        time.sleep(0.02)
+
+
+def test_an_alarm_is_raised_once_told_to_admins_and_ended_when_it_is_over(home: Home, outbox: Outbox):
+    households.add_contact(home.database, home.console, home.ana, "file", "ana.jsonl", NOON)
+
+    for _ in range(2):
+        alarms.raise_everywhere(outbox.scheduler, BACKUP_OLD, NOON)
+    (claimed,) = outbox.claim(outbox.rung(NOON), NOON)
+    alarms.end_everywhere(outbox.scheduler, BACKUP_OLD, "a backup was made")
+
+    assert (claimed.recipient, [item.kind for item in claimed.items]) == ("Ana", [BACKUP_OLD])
+    assert reminders.tell_due(outbox.scheduler, NOON + timedelta(days=3)) is None
+
+
+def test_a_medicine_that_runs_low_is_told_until_it_is_refilled(home: Home, outbox: Outbox):
+    medicine_id = home.medicine(on_hand="3")
+    home.schedule(medicine_id, "08:00")
+
+    raised = alarms.remind_of_low_stock(outbox.scheduler, home.id, NOON)
+    again = alarms.remind_of_low_stock(outbox.scheduler, home.id, NOON)
+    (claimed,) = outbox.claim(outbox.rung(NOON), NOON)
+    outbox.ask(
+        "INSERT INTO stock_entries (household_id, medicine_id, kind, amount, at, source) VALUES (%s, %s, 'refill', 90, %s, 'test')",
+        home.id,
+        medicine_id,
+        NOON,
+    )
+    alarms.remind_of_low_stock(outbox.scheduler, home.id, NOON)
+
+    assert (raised, again, [item.kind for item in claimed.items]) == (1, 0, ["low_stock"])
+    assert outbox.ask("SELECT status, reason FROM reminders WHERE kind = 'low_stock'") == [("dropped", "refilled")]
+
+
+def test_nobody_is_told_that_a_backup_is_old_who_has_never_made_one(outbox: Outbox, home: Home):
+    never = alarms.backup_is_old(outbox.scheduler, NOON)
+    with closing(connect(home.server.url("backup"), "test")) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT backup_made(%s)", (NOON,))
+
+    assert not never
+    assert not alarms.backup_is_old(outbox.scheduler, NOON + timedelta(hours=26))
+    assert alarms.backup_is_old(outbox.scheduler, NOON + timedelta(hours=27))
+
+
+def test_no_message_crosses_households(home: Home, outbox: Outbox):
+    other = found_home(home.server, home.database, "Next door")
+    households.add_contact(home.database, other.console, other.bruno, "file", "next-door.jsonl", NOON)
+    here, there = home.dose(DUE), other.dose(DUE)
+
+    told = {each.address: [item.dose_id for item in each.items] for each in outbox.claim(outbox.rung())}
+
+    assert told == {"bruno.jsonl": [here], "next-door.jsonl": [there]}

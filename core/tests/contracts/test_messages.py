@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dosette.contracts.device_file import DeviceFile
-from dosette.contracts.job import ReminderJob
+from dosette.contracts.job import DeliveryJob
 from dosette.contracts.plan import Plan, UnknownVersion
 from dosette.contracts.press import Press
 from dosette.testing import a_press
@@ -42,13 +42,16 @@ def test_another_version_is_refused(kind: type[Plan] | type[Press]):
 
 
 def test_a_job_carries_ids_and_nothing_else():
-    assert ReminderJob(("a", "b")).payload() == {"v": 1, "reminder_ids": ["a", "b"]}
+    assert DeliveryJob(("a", "b")).payload() == {"v": 2, "delivery_ids": ["a", "b"]}
 
 
-@pytest.mark.parametrize("payload", [{}, {"v": 1}, {"v": 2, "reminder_ids": []}, {"v": 1, "reminder_ids": "abc"}])
+@pytest.mark.parametrize(
+    "payload",
+    [{}, {"v": 2}, {"v": 3, "delivery_ids": []}, {"v": 2, "delivery_ids": "abc"}, {"v": 1, "reminder_ids": []}],
+)
 def test_a_job_of_another_shape_is_refused(payload: dict[str, object]):
-    with pytest.raises(ValueError, match="not a reminder job"):
-        ReminderJob.of(payload)
+    with pytest.raises(ValueError, match="not a delivery job"):
+        DeliveryJob.of(payload)
 
 
 def test_a_device_file_is_for_its_owner_only(tmp_path: Path):

@@ -12,7 +12,7 @@ import pytest
 from conftest import Server
 from dosette.actions import devices, doses, exports, households, reminders, schedules
 from dosette.actions.devices import ServerKeys
-from dosette.actions.reminders import Delivery
+from dosette.actions.reminders import Sent
 from dosette.domain.members import MEMBERS, READ, SCOPES
 from dosette.storage import exports as export_sql
 from dosette.storage.access import at_console
@@ -62,9 +62,10 @@ def full(api: Any, database_of: Callable[[str], Database]) -> Any:
     api.post(f"/medicines/{needed}/take", {"override_reason": "why not"})
     api.post(f"/doses/{dose['id']}/snooze")
     api.clock.now = NOON + timedelta(minutes=31)
-    rung = reminders.ring(scheduler, api.clock.now)
-    for claimed in reminders.claim(worker, rung, api.clock.now):
-        reminders.record(worker, claimed, [Delivery(claimed.contacts[0].id, None)], api.clock.now)
+    rung = [each.id for each in reminders.tell_due(scheduler, api.clock.now) or ()]
+    for claimed in reminders.claim(worker, rung, {"file": 9}, api.clock.now):
+        sent = Sent(claimed.id, claimed.lease, claimed.attempts, api.clock.now)
+        reminders.record(worker, [sent], api.clock.now)
     api.post(f"/doses/{dose['id']}/take")
     api.post(f"/doses/{dose['id']}/correct", {"at": NOON.isoformat()})
     doses.take_in(scheduler, a_press(panel, dose["id"], at=NOON), api.clock.now, api.clock.now)
@@ -173,6 +174,9 @@ def _change(file: dict[str, Any], path: str, value: Any) -> None:
         ("dose_events.1.seq", 1, "dose_events[1].seq"),
         ("stock_entries.0.reason", "a\x00b", "stock_entries[0].reason"),
         ("deliveries", {}, "deliveries"),
+        ("deliveries.0.reminder_ids", ["01980000-0000-7000-8000-000000000001"], "deliveries[0].reminder_ids"),
+        ("members.0.second_id", "01980000-0000-7000-8000-000000000001", "members[0].second_id"),
+        ("members.0.quiet_from", "22:00:00", "members[0].quiet_until"),
         ("household.lead_days", 2_000_000_000, "household.lead_days"),
         ("household.closed_weekdays", [0, 1, 2, 3, 4, 5, 6], "household.closed_weekdays"),
         ("medicines.0.low_days", 10**12, "medicines[0].low_days"),

@@ -13,12 +13,12 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from conftest import Home
-from dosette.actions import devices, doses
+from dosette.actions import devices, doses, households
 from dosette.actions.devices import ServerKeys
 from dosette.actions.doses import Taking
 from dosette.bus import Bus, connect, connect_device
 from dosette.contracts.device_file import DeviceFile
-from dosette.contracts.names import REMINDERS_QUEUE
+from dosette.contracts.names import DELIVERIES_QUEUE
 from dosette.contracts.plan import Plan
 from dosette.contracts.signing import seal, unseal
 from dosette.storage import devices as device_sql
@@ -26,6 +26,7 @@ from dosette.storage.connection import Database
 from dosette.storage.connection import connect as connect_database
 from dosette.testing import NOON, a_press
 from dosette_local.servers.valkey import Valkey
+from dosette_scheduler.alarms import Alarms
 from dosette_scheduler.doorbell import Doorbell
 from dosette_scheduler.listener import Listener
 from dosette_scheduler.presses import PressDesk
@@ -43,8 +44,9 @@ def panel(home: Home, valkey: Valkey) -> DeviceFile:
 
 def _scheduler(home: Home, database_of: Callable[[str], Database], redis: Redis, now: datetime) -> Scheduler:
     database = database_of("scheduler")
-    publisher = Publisher(database, Bus(redis), KEYS)
-    return Scheduler(database, Doorbell(redis), publisher, Listener(home.server.url("scheduler")), lambda: now)
+    bus = Bus(redis)
+    publisher, alarms = Publisher(database, bus, KEYS), Alarms(database, bus)
+    return Scheduler(database, Doorbell(redis), publisher, alarms, Listener(home.server.url("scheduler")), lambda: now)
 
 
 def _plan(redis: Redis, panel: DeviceFile) -> Plan:
@@ -58,10 +60,17 @@ def test_a_round_rings_what_is_due_and_says_when_to_look_again(
 ):
     home.dose(DUE)
 
-    assert _scheduler(home, database_of, redis, DUE - timedelta(seconds=2))._round(set()) == pytest.approx(2.0)
-    assert len(Queue(REMINDERS_QUEUE, connection=redis, serializer=JSONSerializer)) == 0
-    _scheduler(home, database_of, redis, DUE)._round(set())
-    assert len(Queue(REMINDERS_QUEUE, connection=redis, serializer=JSONSerializer)) == 1
+    households.add_contact(home.database, home.console, home.bruno, "file", "bruno.jsonl", NOON)
+    queue, scheduler = (
+        Queue(DELIVERIES_QUEUE, connection=redis, serializer=JSONSerializer),
+        _scheduler(home, database_of, redis, DUE - timedelta(seconds=2)),
+    )
+
+    assert scheduler._round(set()) == pytest.approx(2.0)
+    assert len(queue) == 0
+    scheduler.clock = lambda: DUE
+    scheduler._round(set())
+    assert len(queue) == 1
 
 
 def test_with_nothing_to_do_it_sleeps_as_long_as_it_may(
@@ -160,10 +169,11 @@ def test_a_revoked_panel_is_expelled(
 @pytest.fixture
 def desk(home: Home, database_of: Callable[[str], Database], valkey: Valkey, redis: Redis) -> Iterator[None]:
     """The press desk, running."""
-    stopping = Event()
+    stopping, leads = Event(), Event()
+    leads.set()
     database = home.server.database("scheduler")
     thread = Thread(
-        target=PressDesk(database, Bus(connect(valkey.url, block_s=5)), KEYS, lambda: DUE, wait_s=0.1).run,
+        target=PressDesk(database, Bus(connect(valkey.url, block_s=5)), KEYS, lambda: DUE, leads, wait_s=0.1).run,
         args=(stopping,),
         daemon=True,
     )

@@ -1,9 +1,6 @@
-"""The worker: tells what is due, through channels, from rows; runs nothing else."""
+"""The worker: answers the bell, and runs nothing that is not on its list."""
 
-import json
 import logging
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,89 +8,55 @@ from redis import Redis
 from rq import Callback, Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
-from conftest import Home
-from dosette.actions import doses, households, reminders
-from dosette.actions.doses import Taking
-from dosette.contracts.job import DELIVER, ReminderJob
-from dosette.contracts.names import REMINDERS_QUEUE
-from dosette.domain.reminders import wording
-from dosette.storage.connection import Database
-from dosette.testing import NOON
+from dosette.actions.reminders import Rung
+from dosette.contracts.job import DELIVER, DeliveryJob
+from dosette.contracts.names import DELIVERIES_QUEUE
 from dosette_scheduler import jobs
-from dosette_scheduler.channels import ChannelFailed, Message
-from dosette_scheduler.channels.file import FileChannel
 from dosette_scheduler.doorbell import IDS_PER_JOB, Doorbell
 from dosette_scheduler.worker import ListedJob
 
-DUE = NOON + timedelta(minutes=30)
+IDS = [f"01980000-0000-7000-8000-{number:012}" for number in range(3 * IDS_PER_JOB + 1)]
 
 
 @pytest.fixture
-def told(home: Home, database_of: Callable[[str], Database], tmp_path: Path) -> Callable[[], list[dict[str, str]]]:
-    """Serves the jobs of this process at DUE; what Bruno was told."""
-    households.add_contact(home.database, home.console, home.bruno, "file", "bruno.jsonl", NOON)
-    jobs.serve(database_of("worker"), {"file": FileChannel(tmp_path)}, lambda: DUE)
+def rung() -> list[str]:
+    """What the jobs of this process rang for, in order."""
+    heard: list[str] = []
+    jobs.serve(heard.extend)
+    return heard
 
-    def lines() -> list[dict[str, str]]:
-        path = tmp_path / "bruno.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    return lines
+def _queue(redis: Redis) -> Queue:
+    return Queue(DELIVERIES_QUEUE, connection=redis, serializer=JSONSerializer, job_class=ListedJob)
 
 
 def _work(redis: Redis) -> None:
-    queue = Queue(REMINDERS_QUEUE, connection=redis, serializer=JSONSerializer, job_class=ListedJob)
-    SimpleWorker([queue], connection=redis, serializer=JSONSerializer, job_class=ListedJob).work(
+    SimpleWorker([_queue(redis)], connection=redis, serializer=JSONSerializer, job_class=ListedJob).work(
         burst=True, logging_level="CRITICAL"
     )
 
 
-def test_what_is_rung_is_told_once(
-    home: Home, database_of: Callable[[str], Database], redis: Redis, told: Callable[[], list[dict[str, str]]]
-):
-    home.dose(DUE)
-    ids = reminders.ring(database_of("scheduler"), DUE)
+def test_what_is_rung_is_heard_in_few_jobs(redis: Redis, rung: list[str]):
+    Doorbell(redis).ring([Rung(each, False) for each in IDS])
 
-    for _ in range(2):
-        Doorbell(redis).ring(ids)
+    assert len(_queue(redis)) == 4
+    _work(redis)
+    assert rung == IDS
+
+
+def test_what_is_urgent_is_heard_first(redis: Redis, rung: list[str]):
+    Doorbell(redis).ring([Rung(IDS[0], False), Rung(IDS[1], True), Rung(IDS[2], False)])
+
     _work(redis)
 
-    assert [line["text"] for line in told()] == ["Bruno: time for the medicine of 12:30"]
-    assert told()[0]["key"] == ids[0]
-
-
-def test_a_dose_taken_meanwhile_is_not_told(
-    home: Home, database_of: Callable[[str], Database], told: Callable[[], list[dict[str, str]]]
-):
-    dose_id = home.dose(DUE)
-    ids = reminders.ring(database_of("scheduler"), DUE)
-    doses.take(home.database, home.writer(), Taking(DUE, dose_id), home.request(), DUE)
-
-    jobs.deliver(ReminderJob(tuple(ids)).payload())
-
-    assert told() == []
-
-
-def test_a_failed_channel_is_on_record_and_tried_again(
-    home: Home, database_of: Callable[[str], Database], told: Callable[[], list[dict[str, str]]], tmp_path: Path
-):
-    home.dose(DUE)
-    (tmp_path / "bruno.jsonl").mkdir()
-    ids = reminders.ring(database_of("scheduler"), DUE)
-
-    jobs.deliver(ReminderJob(tuple(ids)).payload())
-    (tmp_path / "bruno.jsonl").rmdir()
-    jobs.serve(database_of("worker"), {"file": FileChannel(tmp_path)}, lambda: DUE + reminders.LEASE)
-    jobs.deliver(ReminderJob(tuple(ids)).payload())
-
-    assert len(told()) == 1
+    assert rung == [IDS[1], IDS[0], IDS[2]]
 
 
 def test_a_callable_that_is_not_on_the_list_is_refused_and_not_run(
     redis: Redis, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     proof = tmp_path / "ran"
-    Queue(REMINDERS_QUEUE, connection=redis, serializer=JSONSerializer).enqueue_call("os.mkdir", args=(str(proof),))
+    Queue(DELIVERIES_QUEUE, connection=redis, serializer=JSONSerializer).enqueue_call("os.mkdir", args=(str(proof),))
 
     with caplog.at_level(logging.ERROR, "dosette_scheduler"):
         _work(redis)
@@ -102,10 +65,10 @@ def test_a_callable_that_is_not_on_the_list_is_refused_and_not_run(
     assert "not on the list" in caplog.text
 
 
-def test_a_callback_that_rides_on_a_job_of_ours_is_not_run(redis: Redis, told: Callable[[], list[dict[str, str]]]):
-    queue = Queue(REMINDERS_QUEUE, connection=redis, serializer=JSONSerializer)
+def test_a_callback_that_rides_on_a_job_of_ours_is_not_run(redis: Redis, rung: list[str]):
+    queue = Queue(DELIVERIES_QUEUE, connection=redis, serializer=JSONSerializer)
     callback = Callback("os.getcwd")
-    queue.enqueue_call(DELIVER, args=(ReminderJob(()).payload(),), on_success=callback, on_failure=callback)
+    queue.enqueue_call(DELIVER, args=(DeliveryJob(()).payload(),), on_success=callback, on_failure=callback)
 
     _work(redis)
 
@@ -116,28 +79,31 @@ def test_a_callback_that_rides_on_a_job_of_ours_is_not_run(redis: Redis, told: C
     assert (job.success_callback, job.failure_callback, job.stopped_callback) == (None, None, None)
 
 
-def test_many_reminders_ring_in_few_jobs(redis: Redis):
-    Doorbell(redis).ring([f"id-{number}" for number in range(3 * IDS_PER_JOB + 1)])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"v": 1, "reminder_ids": [IDS[0]]},
+        {"v": 3, "delivery_ids": [IDS[0]]},
+        {"delivery_ids": [IDS[0]]},
+        {"v": 2, "delivery_ids": "all"},
+        {"v": 2, "delivery_ids": ["1; DROP TABLE doses"]},
+        [],
+        None,
+    ],
+)
+def test_a_payload_of_another_version_or_none_of_ours_rings_for_nothing(payload: object, rung: list[str]):
+    with pytest.raises(ValueError, match=r"not a delivery job|badly formed"):
+        jobs.deliver(payload)  # type: ignore[arg-type]
 
-    assert len(Queue(REMINDERS_QUEUE, connection=redis, serializer=JSONSerializer)) == 4
+    assert rung == []
 
 
-@pytest.mark.parametrize("address", ["../outside", "/etc/passwd", "", "a/b", ".hidden", "x" * 101])
-def test_the_file_channel_stays_in_its_folder(tmp_path: Path, address: str):
-    with pytest.raises(ChannelFailed, match="plain file name"):
-        FileChannel(tmp_path / "deliveries").send(address, Message("key", "due", "text", NOON))
+def test_nonsense_in_the_queue_stops_nobody(redis: Redis, rung: list[str], caplog: pytest.LogCaptureFixture):
+    _queue(redis).enqueue_call(DELIVER, args=({"v": 1, "reminder_ids": IDS[:1]},))
+    redis.rpush(f"rq:queue:{DELIVERIES_QUEUE}", "no-such-job")
+    Doorbell(redis).ring([Rung(IDS[0], False)])
 
+    with caplog.at_level(logging.CRITICAL):
+        _work(redis)
 
-def test_the_words_are_those_of_the_moment_of_telling(
-    home: Home, database_of: Callable[[str], Database], tmp_path: Path
-):
-    households.add_contact(home.database, home.console, home.bruno, "file", "bruno.jsonl", NOON)
-    home.dose(DUE)
-    late = DUE + timedelta(minutes=90)
-    jobs.serve(database_of("worker"), {"file": FileChannel(tmp_path)}, lambda: late)
-
-    jobs.deliver(ReminderJob(tuple(reminders.ring(database_of("scheduler"), late))).payload())
-
-    line = json.loads((tmp_path / "bruno.jsonl").read_text())
-    assert line["text"] == wording("Bruno", DUE, DUE + timedelta(hours=1), "UTC", late).text
-    assert line["kind"] == "late"
+    assert rung == IDS[:1]

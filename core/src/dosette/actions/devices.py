@@ -21,6 +21,8 @@ class Device:
     household_id: str
     generation: int
     pressed: int
+    name: str
+    paired_at: datetime
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def pair(
 ) -> DeviceFile:
     """Admits a device, or the one of that name anew: then its old keys are worthless. `redis` is `host:port`."""
     device_id, generation, _ = database.one(sql.PAIR, entry, name=name, now=now)
-    device = Device(device_id, "", generation, 0)
+    device = Device(device_id, "", generation, 0, name, now)
     return DeviceFile(
         device_id, server, redis, redis_user(device_id), keys.redis_password(device), keys.signing_key(device)
     )

@@ -1,97 +1,218 @@
-"""The outbox: ringing what is due, claiming it under a lease, recording what was told."""
+"""Telling: what is due becomes messages, one for each person; a message is claimed under a lease, sent, and recorded."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
+from dosette.domain import reminders as ladder
+from dosette.domain.reminders import Contact, Home, Item, Person, Reminder, Telling
+from dosette.faults import fp
 from dosette.storage import reminders as sql
-from dosette.storage.connection import Database, uuids
+from dosette.storage.access import locking
+from dosette.storage.connection import Database, Row, Statement, uuids
 
-BATCH = 500
+BATCH = 200
 LEASE = timedelta(seconds=10)
-RING_AGAIN = timedelta(seconds=5)
 MOST_ATTEMPTS = 5
+LEAD = timedelta(seconds=15)
+BACKUP_OLD_AFTER = timedelta(hours=26)
+_TRY_AGAIN_S = 5
+_TRY_AGAIN_TIMES = 3
 
 
 @dataclass(frozen=True)
-class ContactTo:
-    """One way to tell somebody."""
+class Rung:
+    """A delivery that somebody must hear of."""
 
     id: str
-    channel: str
-    address: str
+    urgent: bool
 
 
 @dataclass(frozen=True)
-class ClaimedReminder:
-    """Ours to tell until the lease ends."""
+class ClaimedDelivery:
+    """Ours to send until the lease ends. `address` is the contact's, or the id of a panel; `personal` when a person reads it.
+
+    `parked`: it was tried too often and is not sent; told so that it is counted.
+    """
 
     id: str
     lease: str
-    member: str
-    due_at: datetime
-    late_at: datetime
+    channel: str
+    address: str
+    secret: str | None
+    recipient: str
+    urgent: bool
+    made_at: datetime
+    attempts: int
     zone: str
-    contacts: tuple[ContactTo, ...]
+    items: tuple[Item, ...]
+    clock_doubted: bool
+    personal: bool
+    parked: bool
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """One telling through one contact; `error` None when it went well."""
+class Sent:
+    """What became of a delivery at its try number `attempts`; `error` None when it went well."""
 
-    contact_id: str
-    error: str | None
+    id: str
+    lease: str
+    attempts: int
+    at: datetime
+    error: str | None = None
 
 
 @dataclass(frozen=True)
 class Backlog:
-    """Due and not told: how many and since when; and when the next one falls due (None: none planned)."""
+    """Due and not told: how many and since when; when the next one falls due (None: none planned); how many were given up."""
 
     waiting: int
     oldest_due_at: datetime | None
     next_due_at: datetime | None
+    parked: int
 
 
-def ring(database: Database, now: datetime) -> list[str]:
-    """Ids of up to BATCH reminders that are due and that nobody was rung for lately; they count as rung from now."""
-    return [row[0] for row in database.run(sql.RING, now=now, again=now - RING_AGAIN, limit=BATCH)]
+def tell_due(database: Database, now: datetime) -> list[Rung] | None:
+    """Turns what is due in up to BATCH households into messages; those to be rung, urgent ones first.
 
-
-def claim(database: Database, reminder_ids: Sequence[str], now: datetime) -> list[ClaimedReminder]:
-    """Those of the reminders that are still to be told, ours for LEASE. What was resolved meanwhile is dropped here."""
-    lease = str(uuid4())
-    rows = database.run(sql.CLAIM, ids=uuids(reminder_ids), lease=lease, until=now + LEASE, most=MOST_ATTEMPTS, now=now)
-    return [
-        ClaimedReminder(
-            reminder_id, lease, member, due_at, late_at, zone, tuple(ContactTo(**each) for each in contacts)
-        )
-        for reminder_id, member, due_at, late_at, zone, contacts in rows
-    ]
-
-
-def record(database: Database, reminder: ClaimedReminder, deliveries: Sequence[Delivery], now: datetime) -> bool:
-    """Told if one delivery went well; dropped when there is nobody to tell; else it waits for its lease to end.
-
-    False when the lease had ended and somebody else holds the reminder: then nothing is recorded.
+    None when nothing was due. Killed in between, the lease ends and another one tells.
     """
-    status, reason = _verdict(deliveries)
-    raw = [
-        {"contact_id": each.contact_id, "status": "failed" if each.error else "delivered", "error": each.error}
-        for each in deliveries
+    lease, minute = str(uuid4()), now.replace(second=0, microsecond=0)
+    values = {"lease": lease, "until": now + LEASE, "minute": minute, "most": MOST_ATTEMPTS, "limit": BATCH}
+    rows = database.run(sql.LEASE_DUE, **values, now=now)
+    if not rows:
+        return None
+    fp("S2")
+    tellings = [ladder.tell(_home(row), _due(row), now) for row in rows]
+    told = database.run(
+        sql.TELL,
+        locking([row[0] for row in rows]),
+        steps=json.dumps([_step_json(step) for telling in tellings for step in telling.steps]),
+        deliveries=json.dumps(_deliveries_json(tellings)),
+        lease=lease,
+        now=now,
+    )
+    fp("S3")
+    return [Rung(delivery_id, urgent) for delivery_id, urgent, _ in told]
+
+
+def ring_again(database: Database, now: datetime) -> list[Rung]:
+    """Up to BATCH deliveries that are to be tried again, or whose bell nobody rang; they count as rung from now."""
+    return [Rung(*row) for row in database.run(sql.RING_AGAIN, limit=BATCH, now=now)]
+
+
+def claim(database: Database, ids: Sequence[str], slots: Mapping[str, int], now: datetime) -> list[ClaimedDelivery]:
+    """Those of the deliveries that still hold, ours for LEASE; at most `slots` of each channel. The rest is left waiting."""
+    return _claimed(database, sql.CLAIM, slots, now, ids=uuids(ids))
+
+
+def sweep(database: Database, slots: Mapping[str, int], now: datetime) -> list[ClaimedDelivery]:
+    """The same for whatever is due and nobody's, urgent and oldest first."""
+    return _claimed(database, sql.SWEEP, slots, now)
+
+
+def claim_suspect(database: Database, channels: Iterable[str], now: datetime) -> list[ClaimedDelivery]:
+    """One of those that somebody claimed and never recorded. To be sent with no other of its kind: it may end this process."""
+    return _claimed(database, sql.SUSPECT, dict.fromkeys(channels, 1), now, limit=1)
+
+
+def record(database: Database, sent: Sequence[Sent], now: datetime) -> dict[str, str]:
+    """What became of each, by its id: delivered, waiting (to be tried again) or parked; those whose lease had ended are not there.
+
+    All of `sent` are of one lease.
+    """
+    results = [
+        {
+            "id": each.id,
+            "error": each.error and each.error[:500],
+            "at": each.at.isoformat(),
+            "again_at": (now + _patience(each.attempts)).isoformat() if each.error else None,
+        }
+        for each in sent
     ]
-    values = {"reminder": reminder.id, "lease": reminder.lease, "status": status, "reason": reason}
-    return bool(database.run(sql.RECORD, **values, deliveries=json.dumps(raw), now=now))
+    rows = database.run(sql.RECORD, results=json.dumps(results), lease=sent[0].lease, most=MOST_ATTEMPTS, now=now)
+    return {delivery_id: status for delivery_id, status, _ in rows}
 
 
 def backlog(database: Database, now: datetime) -> Backlog:
     return Backlog(*database.one(sql.BACKLOG, now=now))
 
 
-def _verdict(deliveries: Sequence[Delivery]) -> tuple[str, str | None]:
-    if not deliveries:
-        return "dropped", "nobody to tell"
-    if any(each.error is None for each in deliveries):
-        return "told", None
-    return "waiting", "; ".join(each.error or "" for each in deliveries)[:200]
+def lead(database: Database, holder: str, now: datetime) -> int | None:
+    """The term in which `holder` leads for LEAD from now; None while another scheduler does."""
+    rows = database.run(sql.LEAD, holder=holder, until=now + LEAD, now=now)
+    return rows[0][0] if rows else None
+
+
+def _patience(attempts: int) -> timedelta:
+    return timedelta(seconds=_TRY_AGAIN_S * _TRY_AGAIN_TIMES ** max(0, attempts - 1))
+
+
+def _home(row: Row) -> Home:
+    household_id, zone, _, people, panels, told, _ = row
+    return Home(
+        household_id, zone, tuple(_person(each) for each in people or ()), tuple(panels or ()), frozenset(told or ())
+    )
+
+
+def _person(raw: Mapping[str, Any]) -> Person:
+    return Person(
+        id=raw["id"],
+        contacts=tuple(Contact(each["id"], each["channel"]) for each in raw["contacts"] or ()),
+        admin=raw["admin"],
+        second_id=raw["second_id"],
+        third_id=raw["third_id"],
+        quiet_from=time.fromisoformat(raw["quiet_from"]) if raw["quiet_from"] else None,
+        quiet_until=time.fromisoformat(raw["quiet_until"]) if raw["quiet_until"] else None,
+    )
+
+
+def _due(row: Row) -> list[Reminder]:
+    return [Reminder(**raw | {name: _time(raw[name]) for name in ("due_at", "late_at", "closes_at")}) for raw in row[2]]
+
+
+def _step_json(step: ladder.Step) -> dict[str, object]:
+    return asdict(step) | {"next_at": step.next_at.isoformat() if step.next_at else None}
+
+
+def _deliveries_json(tellings: Sequence[Telling]) -> list[dict[str, object]]:
+    messages = [each for telling in tellings for each in telling.deliveries]
+    return [{"place": place, **asdict(each)} for place, each in enumerate(messages)]
+
+
+def _claimed(
+    database: Database, statement: Statement, slots: Mapping[str, int], now: datetime, **values: object
+) -> list[ClaimedDelivery]:
+    lease = str(uuid4())
+    values = {"limit": sum(slots.values()), **values}
+    free = json.dumps([{"channel": channel, "free": count} for channel, count in slots.items() if count > 0])
+    rows = database.run(statement, slots=free, lease=lease, until=now + LEASE, most=MOST_ATTEMPTS, now=now, **values)
+    return [_delivery(row, lease) for row in rows]
+
+
+def _delivery(row: Row, lease: str) -> ClaimedDelivery:
+    delivery_id, *known, items, clock_doubted, personal, parked, _ = row
+    names = ("channel", "address", "secret", "recipient", "urgent", "made_at", "attempts", "zone")
+    return ClaimedDelivery(
+        id=delivery_id,
+        lease=lease,
+        items=tuple(_item(each) for each in items),
+        clock_doubted=clock_doubted,
+        personal=personal,
+        parked=parked,
+        **dict(zip(names, known, strict=True)),
+    )
+
+
+def _item(raw: dict[str, Any]) -> Item:
+    times = {name: _time(raw[name]) for name in ("due_at", "late_at", "closes_at")}
+    amount = Decimal(raw["amount"]) if raw["amount"] is not None else None
+    return Item(**{**raw, **times, "amount": amount})
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -2,24 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
-VERSION = 1
+VERSION = 2
 DELIVER = "dosette_scheduler.jobs.deliver"
 
 
 @dataclass(frozen=True)
-class ReminderJob:
-    """The reminders that have fallen due together."""
+class DeliveryJob:
+    """Deliveries that wait to be sent."""
 
-    reminder_ids: tuple[str, ...]
+    delivery_ids: tuple[str, ...]
 
     def payload(self) -> dict[str, object]:
-        return {"v": VERSION, "reminder_ids": list(self.reminder_ids)}
+        return {"v": VERSION, "delivery_ids": list(self.delivery_ids)}
 
     @classmethod
-    def of(cls, payload: dict[str, object]) -> "ReminderJob":
-        """Raises ValueError: a job of another version, or none of ours."""
-        ids = payload.get("reminder_ids")
-        if payload.get("v") != VERSION or not isinstance(ids, Sequence) or isinstance(ids, str):
-            raise ValueError(f"not a reminder job of version {VERSION}: {payload}")
-        return cls(tuple(str(each) for each in ids))
+    def of(cls, payload: dict[str, object]) -> "DeliveryJob":
+        """Raises ValueError: a job of another version, or none of ours. What it rang for is found without it."""
+        ids = payload.get("delivery_ids") if isinstance(payload, dict) else None
+        if not isinstance(ids, Sequence) or isinstance(ids, str) or payload.get("v") != VERSION:
+            raise ValueError(f"not a delivery job of version {VERSION}: {payload}")
+        return cls(tuple(str(UUID(str(each))) for each in ids))

@@ -1,6 +1,6 @@
 """Names on Redis. A device's user may reach its own four keys and nothing else."""
 
-REMINDERS_QUEUE = "reminders"
+DELIVERIES_QUEUE = "deliveries"
 
 
 def plan_key(device_id: str) -> str:

@@ -61,6 +61,7 @@ class Version:
     kind: str = FIXED
     critical: bool = False
     window_minutes: int | None = None
+    nag_minutes: int | None = None
     every_days: int | None = None
     every_weeks: int | None = None
     month_days: tuple[int, ...] = ()

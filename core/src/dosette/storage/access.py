@@ -33,6 +33,13 @@ def looking_in(household_id: str) -> Entry:
     )
 
 
+def serving(household_id: str) -> Entry:
+    """The scheduler, which looks into one household."""
+    return Entry(
+        "SELECT enter_as(%(entry_household)s, NULL, NULL, 'server', false); ", {"entry_household": household_id}
+    )
+
+
 def locking(household_ids: Sequence[str]) -> Entry:
     """The scheduler, over the rows of these households, locked in the order that everybody keeps."""
     return Entry("SELECT lock_households(%(entry_households)s); ", {"entry_households": uuids(household_ids)})

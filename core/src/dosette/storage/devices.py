@@ -30,7 +30,7 @@ GET = Statement("get_device", "SELECT name FROM devices WHERE id = %(device)s", 
 
 ACTIVE = Statement(
     "active_devices",
-    "SELECT id::text, household_id::text, generation, pressed FROM devices WHERE revoked_at IS NULL ORDER BY id",
+    "SELECT id::text, household_id::text, generation, pressed, name, paired_at FROM devices WHERE revoked_at IS NULL ORDER BY id",
 )
 
 REVOKED = Statement("revoked_devices", "SELECT id::text FROM devices WHERE revoked_at IS NOT NULL")

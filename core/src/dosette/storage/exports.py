@@ -1,6 +1,7 @@
 """Exports: every row of a household as one JSON object a row, in one form and one order; and moving in from them.
 
-What only this server needs stays out: tokens, stored replies, what was rung and leased, numbers of plans, running sums.
+What only this server needs stays out: tokens, stored replies, what was rung and leased, numbers of plans, running sums; and alarms,
+which are about this server or are raised anew.
 """
 
 from collections.abc import Mapping
@@ -44,9 +45,18 @@ LISTS: Mapping[str, str] = MappingProxyType(
               FROM stock_entries AS t ORDER BY t.id
             """,
         "reminders": """
-            SELECT (to_jsonb(t) - '{household_id, rung_at, lease, leased_until}'::text[])::text FROM reminders AS t ORDER BY t.id
+            SELECT (to_jsonb(t) - '{household_id, about, detail, lease, leased_until}'::text[])::text
+              FROM reminders AS t WHERE t.dose_id IS NOT NULL ORDER BY t.id
             """,
-        "deliveries": "SELECT (to_jsonb(t) - 'household_id')::text FROM deliveries AS t ORDER BY t.id",
+        "deliveries": """
+            SELECT (to_jsonb(t) - '{household_id, rung_at, lease, leased_until}'::text[]
+                    || jsonb_build_object('reminder_ids', of_doses.ids))::text
+              FROM deliveries AS t
+             CROSS JOIN LATERAL (
+                SELECT jsonb_agg(r.id ORDER BY r.id) AS ids FROM reminders AS r WHERE r.id = ANY (t.reminder_ids) AND r.dose_id IS NOT NULL
+             ) AS of_doses
+             WHERE of_doses.ids IS NOT NULL ORDER BY t.id
+            """,
     }
 )
 """The lists of an export by name, each with the query of its rows; row-level security keeps them to the household that entered."""

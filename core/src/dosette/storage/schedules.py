@@ -135,7 +135,7 @@ TO_PLAN = Statement(
       FROM schedules AS s
       JOIN schedule_versions AS v ON v.medicine_id = s.medicine_id AND v.number = s.version
      WHERE s.planned_until < %(before)s
-     ORDER BY s.planned_until LIMIT %(limit)s
+     ORDER BY s.planned_until LIMIT %(limit)s FOR NO KEY UPDATE OF s SKIP LOCKED  -- not what another one is planning just now
     """,
     before="timestamptz",
     limit="integer",

@@ -55,6 +55,11 @@ class MemberRow(_Row):
     name: Line
     role: Literal["admin", "caregiver", "self", "viewer"]
     created_at: At
+    second_id: UUID | None
+    third_id: UUID | None
+    quiet_from: time | None
+    quiet_until: time | None
+    names_medicines: bool
 
 
 class DeviceRow(_Row):
@@ -65,6 +70,7 @@ class DeviceRow(_Row):
     last_press_at: At | None
     paired_at: At
     revoked_at: At | None
+    seen_at: At | None
 
 
 class ContactRow(_Row):
@@ -73,6 +79,8 @@ class ContactRow(_Row):
     channel: Text
     address: Text
     created_at: At
+    secret: Text | None
+    removed_at: At | None
 
 
 class IngredientRow(_Row):
@@ -116,6 +124,7 @@ class VersionRow(_Row):
     ends_on: date | None
     critical: bool
     window_minutes: Count | None
+    nag_minutes: Count | None
     steps: list[StepRow]
     created_at: At
     created_by: UUID | None
@@ -231,15 +240,24 @@ class ReminderRow(_Row):
     reason: Text | None
     attempts: Count
     told_at: At | None
+    tellings: Count
+    claimed_by: UUID | None
+    claimed_at: At | None
 
 
 class DeliveryRow(_Row):
     id: UUID
-    reminder_id: UUID
-    contact_id: UUID
-    status: Literal["delivered", "failed"]
+    contact_id: UUID | None
+    device_id: UUID | None
+    channel: Text
+    reminder_ids: list[UUID]
+    urgent: bool
+    status: Literal["waiting", "delivered", "dropped", "parked"]
+    attempts: Count
     error: Text | None
-    at: At
+    made_at: At
+    due_at: At
+    at: At | None
 
 
 class Export(Struct, forbid_unknown_fields=True):
@@ -274,7 +292,10 @@ _REFERS = {
     "medicine_id": "medicines",
     "dose_id": "doses",
     "package_id": "packages",
-    "reminder_id": "reminders",
+    "reminder_ids": "reminders",
+    "second_id": "members",
+    "third_id": "members",
+    "claimed_by": "members",
 }
 _ONCE: dict[str, tuple[tuple[str, ...], ...]] = {
     "members": (("name",),),
@@ -327,6 +348,7 @@ def _faults(file: Export) -> Iterator[tuple[str, str]]:
             if column in shape.__struct_fields__:
                 yield from _strangers(name, rows, column, list_, ids[list_])
     yield from _doses(file)
+    yield from _people(file)
     for name in ("schedules", "doses"):
         for number, row in enumerate(getattr(file, name)):
             if row.version is not None and (row.medicine_id, row.version) not in versions:
@@ -370,6 +392,18 @@ def _doses(file: Export) -> Iterator[tuple[str, str]]:
             yield f"stock_entries[{number}].package_id", "its package is of another medicine"
 
 
+def _people(file: Export) -> Iterator[tuple[str, str]]:
+    for number, member in enumerate(file.members):
+        if (member.quiet_from is None) != (member.quiet_until is None):
+            yield f"members[{number}].quiet_until", "quiet hours have a beginning and an end, or neither"
+        told = [each for each in (member.id, member.second_id, member.third_id) if each]
+        if len(set(told)) < len(told):
+            yield f"members[{number}].second_id", "the member, the second and the third person are three people"
+    for number, delivery in enumerate(file.deliveries):
+        if (delivery.contact_id is None) == (delivery.device_id is None):
+            yield f"deliveries[{number}].contact_id", "a message goes to a contact or to a panel"
+
+
 def _doubles(name: str, rows: Sequence[Struct], columns: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     seen: set[tuple[object, ...]] = set()
     for number, row in enumerate(rows):
@@ -382,5 +416,6 @@ def _doubles(name: str, rows: Sequence[Struct], columns: tuple[str, ...]) -> Ite
 def _strangers(name: str, rows: Sequence[Struct], column: str, list_: str, ids: set[UUID]) -> Iterator[tuple[str, str]]:
     for number, row in enumerate(rows):
         value = getattr(row, column)
-        if value is not None and value not in ids:
-            yield f"{name}[{number}].{column}", f"{value} is not in this file's {list_}"
+        for each in value if isinstance(value, list) else (value,):
+            if each is not None and each not in ids:
+                yield f"{name}[{number}].{column}", f"{each} is not in this file's {list_}"

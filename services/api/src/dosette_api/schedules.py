@@ -28,8 +28,8 @@ from dosette_api.shapes import NewSchedule, NewStep, Schedule, ScheduleDifferenc
 views = Blueprint("schedules", __name__)
 
 _OF_KIND = {
-    FIXED: ("every_days", "every_weeks", "month_days", "days_on", "days_off", "window_minutes"),
-    ELAPSED: ("every_minutes", "counted_from", "anchor_at", "window_minutes"),
+    FIXED: ("every_days", "every_weeks", "month_days", "days_on", "days_off", "window_minutes", "nag_minutes"),
+    ELAPSED: ("every_minutes", "counted_from", "anchor_at", "window_minutes", "nag_minutes"),
     AS_NEEDED: ("min_gap_minutes", "most_per_24_h"),
 }
 _KIND_FIELDS = sorted({name for names in _OF_KIND.values() for name in names})

@@ -151,6 +151,7 @@ class NewSchedule(In):
     ends_on: date | None = None
     critical: bool = False
     window_minutes: Annotated[int, Meta(ge=1, le=720)] | None = None
+    nag_minutes: Annotated[int, Meta(ge=1, le=720)] | None = None
     every_days: Annotated[int, Meta(ge=1, le=366)] | None = None
     every_weeks: Annotated[int, Meta(ge=1, le=52)] | None = None
     month_days: Annotated[tuple[Annotated[int, Meta(ge=1, le=31)], ...], Meta(max_length=31)] = ()
@@ -392,6 +393,7 @@ class Schedule(Struct):
     ends_on: date | None
     critical: bool
     window_minutes: int | None
+    nag_minutes: int | None
     steps: list[Step]
     every_days: int | None
     every_weeks: int | None

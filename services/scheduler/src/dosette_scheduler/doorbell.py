@@ -1,4 +1,4 @@
-"""Rings RQ: a job carries row ids and nothing else; a ring that is lost is rung again from the rows."""
+"""Rings RQ: a job carries row ids and nothing else; a ring that is lost costs seconds, since the rows are swept as well."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,14 +6,18 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from dosette.contracts.job import DELIVER, ReminderJob
-from dosette.contracts.names import REMINDERS_QUEUE
+from dosette.actions.reminders import Rung
+from dosette.contracts.job import DELIVER, DeliveryJob
+from dosette.contracts.names import DELIVERIES_QUEUE
 from dosette.faults import fp
+from dosette.metrics import gauge
 
 IDS_PER_JOB = 50
 JOB_LIVES_S = 60
 JOB_TIMEOUT_S = 30
 FAILURE_KEPT_S = 3600
+
+redis_up = gauge("dosette_redis_up", "Whether this process's last word to Redis was answered")
 
 
 class Doorbell:
@@ -21,22 +25,25 @@ class Doorbell:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._queue = Queue(REMINDERS_QUEUE, connection=redis, serializer=JSONSerializer)
+        self._queue = Queue(DELIVERIES_QUEUE, connection=redis, serializer=JSONSerializer)
 
     def ping(self) -> None:
         self._redis.ping()
 
-    def ring(self, reminder_ids: Sequence[str]) -> None:
-        for ids in _batches(reminder_ids):
-            fp("S4")
-            self._queue.enqueue_call(
-                DELIVER,
-                args=(ReminderJob(tuple(ids)).payload(),),
-                timeout=JOB_TIMEOUT_S,
-                ttl=JOB_LIVES_S,
-                result_ttl=0,
-                failure_ttl=FAILURE_KEPT_S,
-            )
+    def ring(self, rung: Sequence[Rung]) -> None:
+        """Urgent ones pass all that is queued."""
+        for urgent in (False, True):
+            for ids in _batches([each.id for each in rung if each.urgent == urgent]):
+                fp("S4")
+                self._queue.enqueue_call(
+                    DELIVER,
+                    args=(DeliveryJob(tuple(ids)).payload(),),
+                    timeout=JOB_TIMEOUT_S,
+                    ttl=JOB_LIVES_S,
+                    result_ttl=0,
+                    failure_ttl=FAILURE_KEPT_S,
+                    at_front=urgent,
+                )
 
 
 def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:

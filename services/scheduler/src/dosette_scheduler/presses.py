@@ -25,18 +25,22 @@ _presses = counter("dosette_presses", "Presses taken in, by what became of each 
 class PressDesk:
     """Runs on a thread of its own, since waiting on Redis blocks. A press comes at least once, and counts once."""
 
-    def __init__(self, database: Database, bus: Bus, keys: ServerKeys, clock: Clock, wait_s: float = WAIT_S) -> None:
-        """`wait_s` bounds one wait on Redis: how long until a new device is listened to."""
+    def __init__(
+        self, database: Database, bus: Bus, keys: ServerKeys, clock: Clock, leads: Event, wait_s: float = WAIT_S
+    ) -> None:
+        """Works while `leads` is set. `wait_s` bounds one wait on Redis: how long until a new device is listened to."""
         self._database = database
         self._bus = bus
         self._keys = keys
         self._clock = clock
+        self._leads = leads
         self._wait_s = wait_s
 
     def run(self, stopping: Event) -> None:
         while not stopping.is_set():
             try:
-                self._serve(stopping)
+                if self._leads.wait(self._wait_s):
+                    self._serve(stopping)
             except (BusDown, Unavailable) as error:
                 log.warning("presses wait", extra={"error": str(error.__cause__ or error)})
                 stopping.wait(RETRY_S)

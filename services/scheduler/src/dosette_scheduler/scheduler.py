@@ -1,23 +1,28 @@
-"""The scheduler: keeps the plan ahead, rings what is due, closes what was missed, publishes to devices, takes presses in.
+"""The scheduler: keeps the plan ahead, tells what is due, closes what was missed, publishes to devices, takes presses in.
 
-Everything it does is a row first and a message second, so that it may be killed anywhere, and a second one does no harm.
+Everything it does is a row first and a message second, so that it may be killed anywhere, and a second one does no harm: one of
+them leads, the others wait.
 """
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Event, Thread
+from uuid import uuid4
 
 from dosette import process
 from dosette.actions import doses, households, reminders, replies, schedules
 from dosette.actions.devices import ServerKeys
+from dosette.actions.reminders import Rung
 from dosette.bus import Bus, BusDown, connect
 from dosette.clock import Clock, longest_wait_s
 from dosette.domain.errors import Unavailable
 from dosette.metrics import counter, gauge, histogram, serve_metrics
 from dosette.storage.connection import Database
-from dosette_scheduler.doorbell import Doorbell
+from dosette_scheduler.alarms import Alarms
+from dosette_scheduler.doorbell import Doorbell, redis_up
 from dosette_scheduler.listener import Listener
 from dosette_scheduler.presses import PressDesk
 from dosette_scheduler.publisher import Publisher
@@ -31,14 +36,16 @@ log = logging.getLogger(__name__)
 
 _planned = counter("dosette_doses_planned", "Doses that became rows")
 _missed = counter("dosette_doses_missed", "Doses whose window ended untaken")
-_rung = counter("dosette_reminders_rung", "Reminders rung in RQ, again counted again")
-_waiting = gauge("dosette_reminders_waiting", "Reminders that are due and not told")
+_rung = counter("dosette_reminders_rung", "Messages that were rung in RQ, again counted again")
+_waiting = gauge("dosette_reminders_waiting", "Reminders that are due and messages that are to be sent, and were not")
 _lag = gauge("dosette_reminder_lag_seconds", "Age of the oldest reminder that is due and not told")
+_parked = gauge("dosette_deliveries_parked", "Messages that were given up after too many tries")
 _tick = histogram("dosette_scheduler_tick_seconds", "Duration of one round of the scheduler")
 _heartbeat = gauge(
     "dosette_scheduler_heartbeat_timestamp_seconds", "When the scheduler last finished a round (its clock)"
 )
-_redis_up = gauge("dosette_redis_up", "Whether the scheduler's last word to Redis was answered")
+_leads = gauge("dosette_scheduler_leads", "1 while this scheduler leads; the sum over all of them is to be 1")
+_term = gauge("dosette_scheduler_term", "Number of the newest term that this scheduler has led in")
 
 
 @dataclass
@@ -48,8 +55,12 @@ class Scheduler:
     database: Database
     doorbell: Doorbell
     publisher: Publisher
+    alarms: Alarms
     listener: Listener
     clock: Clock
+    name: str = field(default_factory=lambda: str(uuid4()))
+    leads: Event = field(default_factory=Event)
+    goes_on: Callable[[], None] = lambda: None
     progress: float = field(default_factory=time.monotonic)
     tidied_at: datetime | None = None
     zones_known: bool = False
@@ -65,6 +76,7 @@ class Scheduler:
                 self.publisher.all_is_stale()
                 stopping.wait(RETRY_S)
             self.progress = time.monotonic()
+            self.goes_on()
 
     def is_alive(self) -> bool:
         return time.monotonic() - self.progress < STUCK_AFTER_S
@@ -73,14 +85,33 @@ class Scheduler:
     def _round(self, changed: set[str]) -> float:
         """One round; how many seconds until the next has something to do."""
         now = self.clock()
+        if not self._is_leader(now):
+            _heartbeat.set(now.timestamp())
+            return LONGEST_WAIT_S
         self._know_zones()
         more = self._keep_plan(now)
-        answered = self._bell(now, changed)
+        rung = self._tell(now)
+        answered = self._speak(rung, changed, now)
+        self.alarms.look(changed, answered, now)
         wait_s = self._until_next(now)
         _heartbeat.set(now.timestamp())
         if more:
             return 0.0
-        return wait_s if answered else RETRY_S
+        return wait_s if answered else min(wait_s, RETRY_S)
+
+    def _is_leader(self, now: datetime) -> bool:
+        """Renews the lease; several leaders at once would be harmless, but do everything twice."""
+        term = reminders.lead(self.database, self.name, now)
+        if term is not None and not self.leads.is_set():
+            log.info("leads", extra={"term": term})
+            self.publisher.all_is_stale()
+            _term.set(term)
+        if term is None:
+            self.leads.clear()
+        else:
+            self.leads.set()
+        _leads.set(self.leads.is_set())
+        return self.leads.is_set()
 
     def _know_zones(self) -> None:
         """Once: this program may have come with newer zone rules than the households were founded with."""
@@ -103,28 +134,42 @@ class Scheduler:
         self.tidied_at = self.tidied_at if more else now
         return more
 
-    def _bell(self, now: datetime, changed: set[str]) -> bool:
-        """Redis may be away (then False): the rows wait, and are rung and published when it is back."""
+    def _tell(self, now: datetime) -> list[Rung]:
+        """What is due becomes messages; they are rung batch by batch, so that the first need not wait for the last."""
+        rung = reminders.ring_again(self.database, now)
+        while (told := reminders.tell_due(self.database, now)) is not None:
+            self._ring(rung)
+            rung = told
+            self.progress = time.monotonic()
+        return rung
+
+    def _ring(self, rung: list[Rung]) -> None:
+        """A bell that nobody hears costs seconds: workers look by themselves."""
         try:
-            self._ring(now)
+            self.doorbell.ring(rung)
+        except BusDown as error:
+            log.warning("a bell was not heard", extra={"error": str(error)})
+        else:
+            _rung.inc(len(rung))
+
+    def _speak(self, rung: list[Rung], changed: set[str], now: datetime) -> bool:
+        """Redis may be away (then False): workers look for the rows, and what was not published is published when it is back."""
+        try:
+            self.doorbell.ping()
+            self._ring(rung)
             self.publisher.publish(changed, now)
         except BusDown as error:
             log.warning("Redis is out of reach", extra={"error": str(error)})
-            _redis_up.set(0)
+            redis_up.set(0)
             self.publisher.all_is_stale()
             return False
-        _redis_up.set(1)
+        redis_up.set(1)
         return True
-
-    def _ring(self, now: datetime) -> None:
-        self.doorbell.ping()
-        while due := reminders.ring(self.database, now):
-            self.doorbell.ring(due)
-            _rung.inc(len(due))
 
     def _until_next(self, now: datetime) -> float:
         backlog = reminders.backlog(self.database, now)
         _waiting.set(backlog.waiting)
+        _parked.set(backlog.parked)
         _lag.set((now - backlog.oldest_due_at).total_seconds() if backlog.oldest_due_at else 0)
         if backlog.next_due_at is None:
             return LONGEST_WAIT_S
@@ -138,11 +183,17 @@ def main() -> None:
     url, redis_url = env.text("DATABASE_URL"), env.text("REDIS_URL")
     keys = ServerKeys(env.text("DOSETTE_SECRET"))
     database = Database(url, "dosette-scheduler")
-    redis = connect(redis_url)
+    bus = Bus(connect(redis_url))
     scheduler = Scheduler(
-        database, Doorbell(redis), Publisher(database, Bus(redis), keys), Listener(url, started.woken), started.clock
+        database,
+        Doorbell(connect(redis_url)),
+        Publisher(database, bus, keys),
+        Alarms(database, bus),
+        Listener(url, started.woken),
+        started.clock,
+        goes_on=process.goes_on,
     )
-    desk = PressDesk(database, Bus(connect(redis_url, block_s=LONGEST_WAIT_S)), keys, started.clock)
+    desk = PressDesk(database, Bus(connect(redis_url, block_s=LONGEST_WAIT_S)), keys, started.clock, scheduler.leads)
     serve_metrics(started.common.metrics_bind, scheduler.is_alive)
     Thread(target=desk.run, args=(started.stopping,), name="presses", daemon=True).start()
     log.info("started")

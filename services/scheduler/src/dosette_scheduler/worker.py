@@ -1,25 +1,34 @@
-"""The worker: one RQ worker on one queue, without a fork for each job, that runs only the callables on a list."""
+"""The worker: one RQ worker on one queue, without a fork for each job, that runs only the callables on a list; and its desk."""
 
 import logging
+import os
 from pathlib import Path
+from threading import Event, Thread
 
+from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from dosette import process
-from dosette.bus import connect
+from dosette.bus import BusDown, connect
 from dosette.contracts.job import DELIVER
-from dosette.contracts.names import REMINDERS_QUEUE
+from dosette.contracts.names import DELIVERIES_QUEUE
 from dosette.metrics import counter, serve_metrics
+from dosette.settings import Environment
 from dosette.storage.connection import Database
 from dosette_scheduler import jobs
 from dosette_scheduler.channels import Channels
 from dosette_scheduler.channels.file import FileChannel
+from dosette_scheduler.channels.panel import PanelChannel
+from dosette_scheduler.desk import Desk
+from dosette_scheduler.doorbell import redis_up
 
 ALLOWED = frozenset({DELIVER})
 JOBS_PER_LIFE = 1000
 """Then the process ends with 0 and is started again: whatever a library leaks stays small."""
+RETRY_S = 1.0
+ENDS_WITHIN_S = 12.0
 
 log = logging.getLogger(__name__)
 _refused = counter("dosette_jobs_refused", "Jobs that named a callable which is not on the list")
@@ -53,20 +62,51 @@ class ListedJob(Job):
         """As above."""
 
 
+def work(redis: Redis, stopping: Event, burst: bool = False) -> None:
+    """Answers the bell until told to stop, JOBS_PER_LIFE times, or (`burst`) until nothing is queued. Raises BusDown."""
+    queue = Queue(DELIVERIES_QUEUE, connection=redis, serializer=JSONSerializer, job_class=ListedJob)
+    worker = SimpleWorker([queue], connection=redis, serializer=JSONSerializer, job_class=ListedJob)
+    redis_up.set(1)
+    worker.work(max_jobs=JOBS_PER_LIFE, burst=burst, logging_level="WARNING")
+    stopping.set()
+
+
+def channels_of(env: Environment, redis: Redis) -> Channels:
+    """Every channel that this worker can tell through, by its name in contacts."""
+    return {
+        "file": FileChannel(env.path("DOSETTE_FILE_CHANNEL_DIR") or Path("deliveries")),
+        "panel": PanelChannel(redis),
+    }
+
+
 def main() -> None:
     """The console command `dosette-worker`."""
     started = process.start("worker")
     env = started.env
     redis = connect(env.text("REDIS_URL"))
-    folder = env.path("DOSETTE_FILE_CHANNEL_DIR") or Path("deliveries")
-    channels: Channels = {"file": FileChannel(folder)}
-    jobs.serve(Database(env.text("DATABASE_URL"), "dosette-worker"), channels, started.clock)
-    serve_metrics(started.common.metrics_bind)
-    queue = Queue(REMINDERS_QUEUE, connection=redis, serializer=JSONSerializer, job_class=ListedJob)
-    worker = SimpleWorker([queue], connection=redis, serializer=JSONSerializer, job_class=ListedJob)
-    log.info("started", extra={"queue": REMINDERS_QUEUE})
-    worker.work(max_jobs=JOBS_PER_LIFE, logging_level="WARNING")
+    desk = Desk(
+        Database(env.text("DATABASE_URL"), "dosette-worker"),
+        channels_of(env, redis),
+        started.clock,
+        goes_on=process.goes_on,
+    )
+    jobs.serve(desk.rung)
+    serve_metrics(started.common.metrics_bind, desk.is_alive)
+    desk_thread = Thread(target=desk.run, args=(started.stopping,), name="desk", daemon=True)
+    desk_thread.start()
+    log.info("started", extra={"queue": DELIVERIES_QUEUE})
+    while not started.stopping.is_set():
+        try:
+            work(redis, started.stopping)
+        except BusDown as error:  # the desk goes on without a bell
+            redis_up.set(0)
+            log.warning("Redis is out of reach", extra={"error": str(error)})
+            started.stopping.wait(RETRY_S)
+    desk.wake()
+    desk_thread.join(ENDS_WITHIN_S)
     log.info("stopped")
+    logging.shutdown()
+    os._exit(0)  # a lane that hangs is not waited for
 
 
 if __name__ == "__main__":

@@ -5,24 +5,54 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from dosette.domain.reminders import Item
+
 
 class ChannelFailed(Exception):
-    """The message may not have arrived; it is tried again when the lease ends."""
+    """The message may not have arrived; it is tried again, with more and more patience. Says what, which and what to do."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """What the reader may answer by following a link: `name` is take, skip or claim; `label` is for people."""
+
+    name: str
+    label: str
+    url: str
 
 
 @dataclass(frozen=True)
 class Message:
-    """`collapse_key` is the same each time the same reminder is told, so that the reader sees one."""
+    """`key` is the same each time the same message is sent, so that the reader sees one; `kind` the most urgent of what it tells
+    (due, late, missed, test, or an alarm's kind). `secret` is the contact's own, where its channel signs."""
 
-    collapse_key: str
+    key: str
     kind: str
     text: str
     at: datetime
+    title: str = "Dosette"
+    urgent: bool = False
+    recipient: str = ""
+    items: tuple[Item, ...] = ()
+    actions: tuple[Action, ...] = ()
+    secret: str | None = None
 
 
 class Channel(Protocol):
-    def send(self, address: str, message: Message) -> None:
-        """Tells `message` at `address`. Raises ChannelFailed."""
+    """Raise ChannelFailed within `TIMEOUT_S` (below a delivery's lease), whatever the other end does."""
 
+    @property
+    def slots(self) -> int:
+        """How many messages may be claimed and not recorded at once."""
+
+    @property
+    def threads(self) -> int:
+        """How many are sent at once; others wait behind these, and none behind those of other channels."""
+
+    def send(self, address: str, message: Message) -> None:
+        """Tells `message` at `address`. Safe to call from several threads. Raises ChannelFailed."""
+
+
+TIMEOUT_S = 7.0
 
 Channels = Mapping[str, Channel]

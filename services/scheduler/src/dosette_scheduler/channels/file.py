@@ -13,13 +13,23 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 class FileChannel:
     """Appends to `<folder>/<address>`; an address is a plain file name, so that none leads out of the folder."""
 
+    slots = 100
+    threads = 1
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def send(self, address: str, message: Message) -> None:
         if not _PLAIN_NAME.fullmatch(address):
             raise ChannelFailed(f"{address!r} is not a plain file name (letters, digits, . _ -)")
-        line = {"at": message.at.isoformat(), "key": message.collapse_key, "kind": message.kind, "text": message.text}
+        line = {
+            "at": message.at.isoformat(),
+            "key": message.key,
+            "kind": message.kind,
+            "text": message.text,
+            "items": [{"reminder_id": each.reminder_id, "dose_id": each.dose_id} for each in message.items],
+            "actions": {each.name: each.url for each in message.actions},
+        }
         try:
             self._append(self._folder / address, json.dumps(line, ensure_ascii=False) + "\n")
         except OSError as error:

@@ -1,0 +1,257 @@
+-- The ladder: who is told next and when; tellings as rows of their own; claims; what else people are reminded of; who leads.
+-- Run by `dosette migrate` in one transaction, as the role dosette_migrator. Comes before the first release, so it may change and drop
+-- what only development databases have; tables are small, so plain indexes and checked foreign keys are quick.
+-- squawk-ignore-file adding-foreign-key-constraint, adding-not-nullable-field, ban-drop-column, ban-drop-default, ban-drop-not-null, ban-drop-constraint
+-- squawk-ignore-file constraint-missing-not-valid, require-concurrent-index-creation, require-concurrent-index-deletion
+
+SET LOCAL search_path = dosette;
+
+ALTER TABLE server ADD COLUMN backed_up_at timestamptz;        -- when a backup was last made; NULL: nobody makes any
+
+CREATE TABLE scheduler_lease (                                 -- who plans and rings: one of several schedulers, so that cost stays down
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    term bigint NOT NULL DEFAULT 0,                            -- grows with each change of the leader
+    holder uuid,
+    until timestamptz NOT NULL DEFAULT '-infinity',
+    backend integer,                                           -- its connection: gone with the process, so that nobody waits for the dead
+    backend_start timestamptz
+);
+INSERT INTO scheduler_lease DEFAULT VALUES;
+
+-- People: who is told second and third, when nobody is to be woken, what a message may say
+
+ALTER TABLE members
+    ADD COLUMN second_id uuid REFERENCES members,
+    ADD COLUMN third_id uuid REFERENCES members,
+    ADD COLUMN quiet_from time,
+    ADD COLUMN quiet_until time,
+    ADD COLUMN names_medicines boolean NOT NULL DEFAULT false,  -- whether a message may name this member's medicines
+    ADD CONSTRAINT quiet_hours CHECK ((quiet_from IS NULL) = (quiet_until IS NULL)),
+    ADD CONSTRAINT three_people CHECK (second_id <> id AND third_id <> id AND second_id <> third_id);
+
+ALTER TABLE contacts
+    ADD COLUMN secret text,                                    -- signs what a webhook is sent
+    ADD COLUMN removed_at timestamptz;
+DROP INDEX contacts_of_member;
+CREATE INDEX contacts_in_use ON contacts (member_id) WHERE removed_at IS NULL;
+
+ALTER TABLE schedule_versions ADD COLUMN nag_minutes integer CHECK (nag_minutes > 0);  -- NULL: the default by kind
+
+ALTER TABLE devices ADD COLUMN seen_at timestamptz;            -- its last sign of life
+
+-- Reminders: each climbs its ladder until the dose is resolved or its window ended and that was told
+
+DROP INDEX reminders_waiting;
+ALTER TABLE reminders
+    ALTER COLUMN dose_id DROP NOT NULL,
+    ADD COLUMN about uuid,                                     -- what it is about when that is no dose: a medicine, a device, a delivery
+    ADD COLUMN tellings integer NOT NULL DEFAULT 0,            -- how often somebody was told
+    ADD COLUMN claimed_by uuid REFERENCES members,             -- who takes care of it, so that others are not told
+    ADD COLUMN claimed_at timestamptz,
+    ADD COLUMN detail jsonb,                                   -- what its text needs beside the names
+    DROP COLUMN rung_at;
+CREATE INDEX reminders_waiting ON reminders (due_at) WHERE status = 'waiting';
+CREATE INDEX reminders_waiting_at_home ON reminders (household_id, due_at) WHERE status = 'waiting';
+CREATE UNIQUE INDEX one_alarm ON reminders (household_id, kind, (coalesce(about, household_id))) WHERE status = 'waiting' AND dose_id IS NULL;
+
+-- Deliveries: the outbox. One message to one contact or panel, about all that it was told of in that minute
+
+ALTER TABLE deliveries
+    ADD COLUMN reminder_ids uuid[] NOT NULL DEFAULT '{}',
+    ADD COLUMN channel text,
+    ADD COLUMN device_id uuid REFERENCES devices,              -- a panel is told without a contact
+    ADD COLUMN urgent boolean NOT NULL DEFAULT false,
+    ADD COLUMN made_at timestamptz,
+    ADD COLUMN due_at timestamptz,                             -- when it is to be tried next
+    ADD COLUMN rung_at timestamptz,
+    ADD COLUMN attempts integer NOT NULL DEFAULT 0,
+    ADD COLUMN lease uuid,
+    ADD COLUMN leased_until timestamptz,
+    ALTER COLUMN contact_id DROP NOT NULL,
+    ALTER COLUMN at DROP NOT NULL,                             -- when its fate was known
+    DROP CONSTRAINT deliveries_status_check;
+UPDATE deliveries AS d
+   SET reminder_ids = ARRAY[reminder_id], channel = c.channel, made_at = d.at, due_at = d.at, rung_at = d.at, attempts = 1,
+       status = CASE d.status WHEN 'failed' THEN 'dropped' ELSE d.status END
+  FROM contacts AS c WHERE c.id = d.contact_id;
+ALTER TABLE deliveries
+    DROP COLUMN reminder_id,
+    ALTER COLUMN reminder_ids DROP DEFAULT,
+    ALTER COLUMN channel SET NOT NULL,
+    ALTER COLUMN made_at SET NOT NULL,
+    ALTER COLUMN due_at SET NOT NULL,
+    ALTER COLUMN status SET DEFAULT 'waiting',
+    ADD CONSTRAINT deliveries_status_check CHECK (status IN ('waiting', 'delivered', 'dropped', 'parked')),
+    ADD CONSTRAINT to_somebody CHECK (num_nonnulls(contact_id, device_id) = 1);
+CREATE INDEX deliveries_waiting ON deliveries (due_at) WHERE status = 'waiting';
+CREATE INDEX deliveries_to_send ON deliveries (channel, urgent DESC, due_at) WHERE status = 'waiting';
+DROP INDEX deliveries_of_household;
+CREATE INDEX deliveries_of_household ON deliveries (household_id, made_at);
+CREATE INDEX deliveries_suspect ON deliveries (due_at) WHERE status = 'waiting' AND attempts > 0 AND error IS NULL;
+CREATE INDEX deliveries_parked ON deliveries (household_id) WHERE status = 'parked';
+CREATE INDEX deliveries_of_reminders ON deliveries USING gin (reminder_ids);
+
+-- Schedules say how often to nag
+
+CREATE OR REPLACE FUNCTION schedule_json(version schedule_versions) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE
+RETURN jsonb_build_object(
+    'version', version.number,
+    'kind', version.kind,
+    'zone', version.zone,
+    'starts_on', version.starts_on,
+    'ends_on', version.ends_on,
+    'critical', version.critical,
+    'window_minutes', version.window_minutes,
+    'nag_minutes', version.nag_minutes,
+    'steps', version.steps,
+    'every_days', version.every_days,
+    'every_weeks', version.every_weeks,
+    'month_days', version.month_days,
+    'days_on', version.days_on,
+    'days_off', version.days_off,
+    'every_minutes', version.every_minutes,
+    'counted_from', version.counted_from,
+    'anchor_at', version.anchor_at,
+    'min_gap_minutes', version.min_gap_minutes,
+    'most_per_24_h', amount_text(version.most_per_24_h),
+    'pauses', version.pauses,
+    'created_at', version.created_at);
+
+-- Undoing and snoozing put a reminder on its ladder again
+
+CREATE OR REPLACE FUNCTION take_back(wanted uuid, at timestamptz, event_key text, now timestamptz, OUT outcome text, OUT told jsonb, OUT facts jsonb)
+LANGUAGE plpgsql AS $$
+DECLARE  -- undo: a planned dose is open again, one that was made by taking it is cancelled
+    dose doses;
+BEGIN
+    SELECT * INTO dose FROM doses WHERE id = wanted AND household_id = entered_household();
+    IF NOT FOUND THEN
+        outcome := 'no-dose';
+        RETURN;
+    ELSIF dose.status NOT IN ('taken', 'skipped') THEN
+        outcome := 'refused';
+        facts := jsonb_build_object('dose', dose_told(dose, now));
+        RETURN;
+    END IF;
+    UPDATE doses
+       SET status = CASE WHEN kind IN ('as_needed', 'extra') THEN 'cancelled' ELSE 'pending' END,
+           resolved_at = NULL, resolved_by = NULL, resolved_on = NULL, taken_amount = NULL
+     WHERE id = dose.id
+    RETURNING * INTO dose;
+    PERFORM tell(dose, 'undone', at, event_key, NULL, NULL, now), give_stock_back(dose.id, at);
+    IF dose.kind = 'elapsed' THEN
+        PERFORM follow(dose.medicine_id);
+        SELECT * INTO dose FROM doses WHERE id = wanted;
+    END IF;
+    UPDATE reminders  -- whoever has just undone it need not be told in the same minute
+       SET status = 'waiting', due_at = CASE WHEN told_at IS NULL THEN dose.due_at ELSE greatest(dose.due_at, now + interval '5 minutes') END,
+           reason = NULL, claimed_by = NULL, claimed_at = NULL, attempts = 0
+     WHERE dose_id = dose.id AND reminders.status = 'dropped' AND now < dose.closes_at;
+    outcome := 'done';
+    told := dose_told(dose, now);
+END $$;
+
+CREATE OR REPLACE FUNCTION put_off(wanted uuid, until timestamptz, event_key text, now timestamptz, OUT outcome text, OUT told jsonb, OUT facts jsonb)
+LANGUAGE plpgsql AS $$
+DECLARE  -- snooze: the dose is told again then, not before it is due and never past its window
+    dose doses;
+BEGIN
+    SELECT * INTO dose FROM doses WHERE id = wanted AND household_id = entered_household();
+    IF NOT FOUND THEN
+        outcome := 'no-dose';
+        RETURN;
+    ELSIF dose.status <> 'pending' OR now < dose.opens_at OR until >= dose.closes_at THEN
+        outcome := 'refused';
+        facts := jsonb_build_object('dose', dose_told(dose, now));
+        RETURN;
+    END IF;
+    UPDATE doses SET snoozed_until = greatest(until, due_at) WHERE id = dose.id RETURNING * INTO dose;
+    UPDATE reminders SET status = 'waiting', due_at = dose.snoozed_until, reason = NULL, attempts = 0, lease = NULL, leased_until = NULL
+     WHERE dose_id = dose.id AND kind = 'dose' AND status IN ('waiting', 'told');
+    PERFORM tell(dose, 'snoozed', now, event_key, NULL, jsonb_build_object('until', dose.snoozed_until), now);
+    outcome := 'done';
+    told := dose_told(dose, now);
+END $$;
+
+-- Alarms: reminders that are about no dose
+
+CREATE FUNCTION raise_alarm(of_household uuid, what text, about_id uuid, facts jsonb, now timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN  -- once, until it is over; whether it is new
+    INSERT INTO reminders (household_id, kind, about, detail, due_at) VALUES (of_household, what, about_id, facts, now)
+    ON CONFLICT (household_id, kind, (coalesce(about, household_id))) WHERE status = 'waiting' AND dose_id IS NULL DO NOTHING;
+    IF FOUND THEN
+        PERFORM pg_notify('dosette', of_household::text);
+    END IF;
+    RETURN FOUND;
+END $$;
+
+CREATE FUNCTION end_alarm(of_household uuid, what text, about_id uuid, why text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE reminders SET status = 'dropped', reason = why
+     WHERE household_id = of_household AND kind = what AND coalesce(about, household_id) = coalesce(about_id, of_household)
+       AND status = 'waiting' AND dose_id IS NULL;
+    IF FOUND THEN
+        PERFORM pg_notify('dosette', of_household::text);
+    END IF;
+    RETURN FOUND;
+END $$;
+
+CREATE FUNCTION backup_made(at timestamptz) RETURNS void LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    UPDATE dosette.server SET backed_up_at = at;
+END;
+
+-- Links in messages: whoever has one was told this, and may answer it as the person who was told
+
+CREATE FUNCTION enter_link(of_delivery uuid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = dosette AS $$
+DECLARE
+    found_one record;
+BEGIN
+    SELECT d.household_id, c.member_id INTO found_one
+      FROM deliveries AS d JOIN contacts AS c ON c.id = d.contact_id AND c.removed_at IS NULL
+     WHERE d.id = of_delivery;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'unknown link' USING ERRCODE = 'DO404';
+    END IF;
+    PERFORM enter_as(found_one.household_id, found_one.member_id, NULL, 'link', true);
+END $$;
+
+CREATE FUNCTION claim_reminders(wanted uuid[], now timestamptz) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE  -- "I've got it": the others are not told of it any more
+    how_many integer;
+BEGIN
+    UPDATE reminders SET claimed_by = entered_member(), claimed_at = now
+     WHERE id = ANY (wanted) AND household_id = entered_household() AND status = 'waiting' AND claimed_by IS DISTINCT FROM entered_member();
+    GET DIAGNOSTICS how_many = ROW_COUNT;
+    PERFORM pg_notify('dosette', entered_household()::text);
+    RETURN how_many;
+END $$;
+
+-- Access
+
+ALTER TABLE scheduler_lease ENABLE ROW LEVEL SECURITY;
+ALTER TABLE scheduler_lease FORCE ROW LEVEL SECURITY;
+CREATE POLICY schedulers ON scheduler_lease TO dosette_scheduler, dosette_migrator USING (true) WITH CHECK (true);
+CREATE POLICY for_backup ON scheduler_lease FOR SELECT TO dosette_backup USING (true);
+CREATE POLICY for_backups ON server TO dosette_backup USING (true);
+
+GRANT SELECT, UPDATE ON scheduler_lease TO dosette_scheduler;
+GRANT SELECT ON scheduler_lease TO dosette_backup;
+GRANT SELECT, INSERT ON deliveries TO dosette_scheduler;
+GRANT UPDATE (rung_at) ON deliveries TO dosette_scheduler;
+GRANT UPDATE (seen_at) ON devices TO dosette_scheduler;
+GRANT UPDATE (status, error, at, due_at, attempts, lease, leased_until) ON deliveries TO dosette_worker;
+REVOKE UPDATE ON reminders FROM dosette_worker;
+GRANT INSERT ON reminders TO dosette_worker;
+GRANT SELECT ON devices TO dosette_worker;
+GRANT INSERT ON deliveries TO dosette_api;                     -- the test message that a member asks for
+
+REVOKE EXECUTE ON FUNCTION raise_alarm(uuid, text, uuid, jsonb, timestamptz), end_alarm(uuid, text, uuid, text), backup_made(timestamptz),
+    enter_link(uuid), claim_reminders(uuid[], timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION raise_alarm(uuid, text, uuid, jsonb, timestamptz), end_alarm(uuid, text, uuid, text) TO dosette_scheduler, dosette_worker;
+GRANT EXECUTE ON FUNCTION raise_alarm(uuid, text, uuid, jsonb, timestamptz) TO dosette_api;
+GRANT EXECUTE ON FUNCTION backup_made(timestamptz) TO dosette_backup;
+GRANT EXECUTE ON FUNCTION enter_link(uuid) TO dosette_api;
+GRANT EXECUTE ON FUNCTION claim_reminders(uuid[], timestamptz) TO dosette_api, dosette_scheduler;
+GRANT EXECUTE ON FUNCTION supply(timestamptz, uuid), runs_out_on(numeric, date, date, bigint[], numeric),
+    order_by_on(date, integer, smallint[], date[]) TO dosette_scheduler;

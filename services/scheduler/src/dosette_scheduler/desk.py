@@ -1,0 +1,252 @@
+"""The desk: claims deliveries, hands each to its channel's lane, and records what became of it.
+
+One thread speaks to PostgreSQL; each channel has threads of its own, so that one that hangs holds up no other. It claims no more
+than the lanes have room for, so that a lease never runs out in a queue. Whatever nobody rang for is found every five seconds:
+so it works without Redis, too.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import groupby
+from queue import Empty, SimpleQueue
+from threading import Event
+
+from dosette.actions import reminders
+from dosette.actions.reminders import ClaimedDelivery, Sent
+from dosette.clock import Clock, longest_wait_s
+from dosette.domain.errors import Unavailable
+from dosette.domain.reminders import wording
+from dosette.faults import fp
+from dosette.metrics import counter, gauge, histogram
+from dosette.storage.connection import Database
+from dosette_scheduler.channels import Action, ChannelFailed, Channels, Message
+
+SWEEP_S = 5.0
+RETRY_S = 1.0
+STUCK_AFTER_S = 45.0
+"""So long a message may be on its way, or the desk busy, before the process is no longer well."""
+CLOSING_S = 8.0
+
+log = logging.getLogger(__name__)
+_deliveries = counter("dosette_deliveries", "Tellings through a channel", ("channel", "outcome"))
+_lag = histogram(
+    "dosette_delivery_lag_seconds",
+    "From a message's making to its arrival",
+    buckets=(0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 600),
+)
+_under_way = gauge("dosette_deliveries_under_way", "Messages that were claimed and not recorded", ("channel",))
+
+Links = Callable[[ClaimedDelivery], tuple[Action, ...]]
+
+
+@dataclass(frozen=True)
+class _Done:
+    delivery: ClaimedDelivery
+    sent: Sent
+
+
+@dataclass
+class Desk:
+    """`run` on a thread of its own; `rung` from any."""
+
+    database: Database
+    channels: Channels
+    clock: Clock
+    links: Links = lambda delivery: ()
+    goes_on: Callable[[], None] = lambda: None
+    progress: float = field(default_factory=time.monotonic)
+    _inbox: "SimpleQueue[Sequence[str] | _Done | None]" = field(default_factory=SimpleQueue)
+    _known: set[str] = field(default_factory=set)
+    _unrecorded: list[_Done] = field(default_factory=list)
+    _under_way: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _hungry: set[str] = field(default_factory=set)
+    _suspects: set[str] = field(default_factory=set)
+    _swept_at: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        self._lanes = {
+            name: ThreadPoolExecutor(channel.threads, thread_name_prefix=name)
+            for name, channel in self.channels.items()
+        }
+
+    def rung(self, ids: Sequence[str]) -> None:
+        """Somebody rang for these deliveries."""
+        self._inbox.put(ids)
+
+    def run(self, stopping: Event) -> None:
+        while not stopping.is_set():
+            self._listen(longest_wait_s(self.clock, self._wait_s()))
+            self.turn(stopping)
+        self._close()
+
+    def wake(self) -> None:
+        """After `stopping` is set."""
+        self._inbox.put(None)
+
+    def is_alive(self) -> bool:
+        oldest = min((began for _, began in list(self._under_way.values())), default=time.monotonic())
+        return time.monotonic() - min(oldest, self.progress) < STUCK_AFTER_S
+
+    def turn(self, stopping: Event) -> None:
+        """One turn: records what is done, claims what there is room for."""
+        try:
+            self._record()
+            self._claim()
+        except Unavailable as error:
+            log.warning("the database is out of reach", extra={"error": str(error.__cause__ or error)})
+            stopping.wait(RETRY_S)
+        self.progress = time.monotonic()
+        if self.is_alive():
+            self.goes_on()
+
+    def _wait_s(self) -> float:
+        return max(0.0, self._swept_at + SWEEP_S - time.monotonic())
+
+    def _listen(self, wait_s: float) -> None:
+        """Takes in all that was said meanwhile."""
+        try:
+            said = self._inbox.get(timeout=wait_s) if wait_s else self._inbox.get_nowait()
+            while True:
+                if isinstance(said, _Done):
+                    self._unrecorded.append(said)
+                elif said is not None:
+                    self._known.update(said)
+                said = self._inbox.get_nowait()
+        except Empty:
+            return
+
+    def _record(self) -> None:
+        """A result is kept until PostgreSQL has it; when its lease has ended meanwhile, somebody else's counts."""
+        self._unrecorded.sort(key=lambda done: done.sent.lease)
+        for lease, group in groupby(list(self._unrecorded), key=lambda done: done.sent.lease):
+            done = list(group)
+            recorded = reminders.record(self.database, [each.sent for each in done], self.clock())
+            fp("W5")
+            self._unrecorded = [each for each in self._unrecorded if each.sent.lease != lease]
+            for each in done:
+                self._is_done(each, recorded.get(each.delivery.id))
+
+    def _is_done(self, done: _Done, became: str | None) -> None:
+        self._under_way.pop(done.delivery.id, None)
+        outcome = "failed" if done.sent.error else "delivered"
+        _deliveries.labels(done.delivery.channel, outcome).inc()
+        if became == "parked":
+            _deliveries.labels(done.delivery.channel, "parked").inc()
+        if not done.sent.error:
+            _lag.observe((done.sent.at - done.delivery.made_at) / timedelta(seconds=1))
+        log.info(
+            "told" if not done.sent.error else "not told",
+            extra={
+                "delivery_id": done.delivery.id,
+                "channel": done.delivery.channel,
+                "reminders": len(done.delivery.items),
+                "became": became or "somebody else's",
+                "error": done.sent.error,
+            },
+        )
+
+    def _claim(self) -> None:
+        now = self.clock()
+        if self._known:
+            free = self._free()
+            self._hand_out(reminders.claim(self.database, sorted(self._known), free, now), free)
+            self._known.clear()
+        is_time = time.monotonic() >= self._swept_at + SWEEP_S
+        if is_time or any(self._has_room(each) for each in self._hungry):
+            self._hungry.clear()
+            free = self._free()
+            self._hand_out(reminders.sweep(self.database, free, now), free)
+        if is_time or self._suspects:
+            self._look_for_suspects(now)
+        if is_time:
+            self._swept_at = time.monotonic()
+
+    def _look_for_suspects(self, now: datetime) -> None:
+        """One at a time: so the one that ends the process takes no innocent along twice, and alone is given up in the end."""
+        if any(each in self._under_way for each in self._suspects):
+            return
+        found = reminders.claim_suspect(self.database, self.channels, now)
+        self._suspects = {each.id for each in found}
+        self._hand_out(found, {})
+
+    def _free(self) -> dict[str, int]:
+        busy = Counter(channel for channel, _ in self._under_way.values())
+        return {name: channel.slots - busy[name] for name, channel in self.channels.items()}
+
+    def _has_room(self, channel: str) -> bool:
+        return self._free()[channel] * 2 >= self.channels[channel].slots
+
+    def _hand_out(self, claimed: Iterable[ClaimedDelivery], free: dict[str, int]) -> None:
+        fp("W2")
+        taken: Counter[str] = Counter()
+        for delivery in claimed:
+            taken[delivery.channel] += 1
+            if delivery.parked:
+                _deliveries.labels(delivery.channel, "parked").inc()
+                log.error("given up", extra={"delivery_id": delivery.id, "channel": delivery.channel})
+            else:
+                self._under_way[delivery.id] = (delivery.channel, time.monotonic())
+                self._lanes[delivery.channel].submit(self._send, delivery)
+        self._hungry |= {channel for channel, room in free.items() if taken[channel] >= room}
+        busy = Counter(channel for channel, _ in self._under_way.values())
+        for channel in self.channels:
+            _under_way.labels(channel).set(busy[channel])
+        fp("W6")
+
+    def _send(self, delivery: ClaimedDelivery) -> None:
+        """In the channel's lane."""
+        error = None
+        try:
+            fp("W3")
+            self.channels[delivery.channel].send(delivery.address, self._message(delivery))
+            fp("W4")
+        except ChannelFailed as failure:
+            error = str(failure)
+        except Exception as failure:  # a channel's bug is that channel's, and must not end the others
+            log.exception("a channel broke", extra={"delivery_id": delivery.id, "channel": delivery.channel})
+            error = repr(failure)
+        sent = Sent(delivery.id, delivery.lease, delivery.attempts, self.clock(), error)
+        self._inbox.put(_Done(delivery, sent))
+
+    def _message(self, delivery: ClaimedDelivery) -> Message:
+        """What holds at the moment of sending."""
+        now = self.clock()
+        if not delivery.items:
+            return Message(
+                delivery.id,
+                "test",
+                "This is how Dosette reminds you.",
+                now,
+                recipient=delivery.recipient,
+                secret=delivery.secret,
+            )
+        said = wording(delivery.items, delivery.zone, now, delivery.clock_doubted)
+        actions = self.links(delivery) if delivery.personal else ()
+        return Message(
+            delivery.id,
+            said.kind,
+            said.text,
+            now,
+            urgent=delivery.urgent,
+            recipient=delivery.recipient,
+            items=delivery.items,
+            actions=actions,
+            secret=delivery.secret,
+        )
+
+    def _close(self) -> None:
+        """What is on its way arrives and is recorded, as far as there is time."""
+        until = time.monotonic() + CLOSING_S
+        while self._under_way and time.monotonic() < until:
+            self._listen(0.2)
+            try:
+                self._record()
+            except Unavailable:
+                return
+        for lane in self._lanes.values():
+            lane.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,225 @@
+"""The desk: claims what there is room for, sends through lanes that don't wait for each other, records what became of it."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from conftest import Home
+from dosette.actions import doses, households, reminders
+from dosette.actions.doses import Taking
+from dosette.storage.connection import Database, Statement
+from dosette.testing import NOON
+from dosette_scheduler.channels import Channel, ChannelFailed, Message
+from dosette_scheduler.channels.file import FileChannel
+from dosette_scheduler.desk import Desk
+
+DUE = NOON + timedelta(minutes=30)
+_STATUSES = Statement("statuses_of_deliveries", "SELECT status FROM deliveries")
+
+
+@dataclass
+class Hung:
+    """A channel whose other end never answers until the test is over."""
+
+    slots: int = 2
+    threads: int = 1
+    over: Event = field(default_factory=Event)
+
+    def send(self, address: str, message: Message) -> None:
+        self.over.wait(30)
+
+
+@dataclass
+class Broken:
+    """A channel with a bug in it."""
+
+    slots: int = 2
+    threads: int = 1
+
+    def send(self, address: str, message: Message) -> None:
+        raise ZeroDivisionError
+
+
+@dataclass
+class Scene:
+    home: Home
+    database_of: Callable[[str], Database]
+    folder: Path
+    now: datetime = DUE
+    others: dict[str, Channel] = field(default_factory=dict)
+    desk: Desk | None = None
+
+    def contact(self, channel: str = "file", address: str = "bruno.jsonl") -> None:
+        households.add_contact(self.home.database, self.home.console, self.home.bruno, channel, address, NOON)
+
+    def tell(self, rings: bool = True) -> None:
+        """What the scheduler does."""
+        rung = reminders.tell_due(self.database_of("scheduler"), self.now) or []
+        if rings and self.desk:
+            self.desk.rung([each.id for each in rung])
+
+    def open(self) -> Desk:
+        channels: dict[str, Channel] = {"file": FileChannel(self.folder), **self.others}
+        self.desk = Desk(self.database_of("worker"), channels, lambda: self.now)
+        return self.desk
+
+    def told(self, address: str = "bruno.jsonl") -> list[dict[str, object]]:
+        path = self.folder / address
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+    def statuses(self) -> list[str]:
+        rows = self.database_of("api")
+        return sorted(str(row[0]) for row in rows.run(_STATUSES, self.home.console))
+
+
+@pytest.fixture
+def scene(home: Home, database_of: Callable[[str], Database], tmp_path: Path) -> Scene:
+    return Scene(home, database_of, tmp_path)
+
+
+@pytest.fixture
+def working(scene: Scene) -> Iterator[Callable[[], None]]:
+    """Starts the desk on its thread."""
+    stopping, threads = Event(), []
+
+    def start() -> None:
+        desk = scene.open()
+        threads.append(Thread(target=desk.run, args=(stopping,), daemon=True))
+        threads[0].start()
+
+    yield start
+    stopping.set()
+    if scene.desk:
+        scene.desk.wake()
+    for thread in threads:
+        thread.join(10)
+
+
+def _eventually(true: Callable[[], bool]) -> bool:
+    """Whether it becomes true within ten seconds."""
+    patience = Event()
+    return any(true() or patience.wait(0.05) for _ in range(200))
+
+
+def test_what_is_rung_is_told_once_however_often_it_is_rung(scene: Scene, working: Callable[[], None]):
+    scene.contact()
+    scene.home.dose(DUE)
+    working()
+    rung = [each.id for each in reminders.tell_due(scene.database_of("scheduler"), DUE) or []]
+
+    for _ in range(5):
+        assert scene.desk is not None
+        scene.desk.rung(rung)
+
+    assert _eventually(lambda: scene.statuses() == ["delivered"])
+    (line,) = scene.told()
+    assert (line["key"], line["kind"], line["text"]) == (rung[0], "due", "Bruno: time for the medicine of 12:30")
+
+
+def test_what_nobody_rang_for_is_found(scene: Scene, working: Callable[[], None]):
+    scene.contact()
+    scene.home.dose(DUE)
+    scene.tell(rings=False)
+
+    working()
+
+    assert _eventually(lambda: len(scene.told()) == 1)
+
+
+def test_the_words_are_those_of_the_moment_of_sending(scene: Scene, working: Callable[[], None]):
+    scene.contact()
+    scene.home.dose(DUE)
+    scene.tell()
+    scene.now = DUE + timedelta(minutes=90)
+
+    working()
+
+    assert _eventually(lambda: [line["kind"] for line in scene.told()] == ["late"])
+
+
+def test_a_dose_taken_meanwhile_is_not_told(scene: Scene, working: Callable[[], None]):
+    scene.contact()
+    dose_id = scene.home.dose(DUE)
+    scene.tell()
+    doses.take(scene.home.database, scene.home.writer(), Taking(DUE, dose_id), scene.home.request(), DUE)
+
+    working()
+
+    assert _eventually(lambda: scene.statuses() == ["dropped"])
+    assert scene.told() == []
+
+
+def test_a_channel_that_hangs_holds_up_no_other(scene: Scene, working: Callable[[], None]):
+    hung = Hung()
+    scene.others["hung"] = hung
+    scene.contact()
+    for number in range(5):
+        scene.contact("hung", f"number {number}")
+    scene.home.dose(DUE)
+    working()
+
+    scene.tell()
+
+    assert _eventually(lambda: len(scene.told()) == 1)
+    assert _eventually(lambda: scene.statuses() == ["delivered"] + ["waiting"] * 5)
+    hung.over.set()
+    assert _eventually(lambda: scene.statuses() == ["delivered"] * 6)
+
+
+def test_a_failed_channel_is_on_record_and_tried_again(scene: Scene, working: Callable[[], None]):
+    scene.contact()
+    scene.home.dose(DUE)
+    (scene.folder / "bruno.jsonl").mkdir()
+    working()
+    scene.tell()
+    assert _eventually(lambda: scene.desk is not None and not scene.desk._under_way)
+
+    (scene.folder / "bruno.jsonl").rmdir()
+    scene.now = DUE + timedelta(seconds=5)
+    assert scene.desk is not None
+    scene.desk.rung([each.id for each in reminders.ring_again(scene.database_of("scheduler"), scene.now)])
+
+    assert _eventually(lambda: len(scene.told()) == 1)
+
+
+def test_a_channel_s_bug_is_a_failed_telling_and_stops_nobody(scene: Scene, working: Callable[[], None]):
+    scene.others["broken"] = Broken()
+    scene.contact("broken", "nowhere")
+    scene.contact()
+    scene.home.dose(DUE)
+    working()
+
+    scene.tell()
+
+    assert _eventually(lambda: scene.statuses() == ["delivered", "waiting"])
+
+
+def test_a_message_for_a_channel_that_this_worker_lacks_waits(scene: Scene, working: Callable[[], None]):
+    scene.contact("pigeon", "roof")
+    scene.contact()
+    scene.home.dose(DUE)
+    working()
+
+    scene.tell()
+
+    assert _eventually(lambda: scene.statuses() == ["delivered", "waiting"])
+
+
+def test_without_a_database_it_waits_and_goes_on(scene: Scene):
+    desk, stopping = Desk(Database("postgresql://127.0.0.1:1/none", "test"), {}, lambda: DUE), Event()
+    stopping.set()
+
+    desk.turn(stopping)
+
+    assert desk.is_alive()
+
+
+@pytest.mark.parametrize("address", ["../outside", "/etc/passwd", "", "a/b", ".hidden", "x" * 101])
+def test_the_file_channel_stays_in_its_folder(tmp_path: Path, address: str):
+    with pytest.raises(ChannelFailed, match="plain file name"):
+        FileChannel(tmp_path / "deliveries").send(address, Message("key", "due", "text", NOON))
