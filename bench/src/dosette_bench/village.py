@@ -49,9 +49,12 @@ class Village:
     anywhere is removed at the end, and at the start what an interrupted run has left.
     """
 
-    def __init__(self, stack: Stack, people: int = PEOPLE, medicines_each: int = MEDICINES_EACH) -> None:
+    def __init__(
+        self, stack: Stack, people: int = PEOPLE, medicines_each: int = MEDICINES_EACH, critical: bool = False
+    ) -> None:
+        """`critical`: time-critical medicines, of which a person may be told more than once a minute."""
         self._stack = stack
-        self._people, self._medicines_each = people, medicines_each
+        self._people, self._medicines_each, self._critical = people, medicines_each, critical
         self._token = f"bench_{token_urlsafe(32)}"
         self._connection: Connection | None = None
 
@@ -71,7 +74,8 @@ class Village:
         of_one = self._people * self._medicines_each
         missing = math.ceil(doses / of_one) - int(self._one("SELECT count(*) FROM ours"))
         if missing > 0:
-            self._run(_SETTLE, count=missing, people=self._people, medicines=self._medicines_each)
+            people, medicines = self._people, self._medicines_each
+            self._run(_SETTLE, count=missing, people=people, medicines=medicines, critical=self._critical)
             self._run("ANALYZE households, members, contacts, medicines")
 
     def member(self) -> str:
@@ -210,7 +214,7 @@ _SETTLE = """
         RETURNING id, household_id
     )
     INSERT INTO schedule_versions (medicine_id, number, household_id, zone, starts_on, critical, steps, created_at)
-    SELECT id, 1, household_id, 'UTC', '2000-01-01', false, '[]', now() FROM medicine
+    SELECT id, 1, household_id, 'UTC', '2000-01-01', %(critical)s, '[]', now() FROM medicine
 """
 _MEMBER = """
     SELECT id::text FROM members WHERE household_id = (SELECT id FROM ours ORDER BY id LIMIT 1) ORDER BY id LIMIT 1

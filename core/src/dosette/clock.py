@@ -15,6 +15,9 @@ from dosette.metrics import gauge
 Clock = Callable[[], datetime]
 
 log = logging.getLogger(__name__)
+difference = gauge(
+    "dosette_clock_difference_seconds", "How far another clock is from ours, as it was last seen", ("source",)
+)
 _offset = gauge("dosette_clock_offset_seconds", "How far DOSETTE_CLOCK_FILE moves this process's clock; 0 in real life")
 
 

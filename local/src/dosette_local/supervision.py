@@ -5,7 +5,7 @@ import time
 from dosette_local.processes import Child
 
 DELAYS_S = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
-STEADY_AFTER_S = 30.0
+STEADY_AFTER_S = 10.0
 
 
 class Watched:

@@ -40,8 +40,8 @@ LOOK_EVERY_S, LOOK_AT_ALL_EVERY_S = 0.02, 0.1
 GONE_S = 0.1
 UNDISTURBED_S = 0.3
 """Members ask and take so long before a kill, and so long after all is well again."""
-STEADY_AFTER_S = 31.0
-"""The launcher starts a part that ended again after 0.2 s, and one that had not lived for half a minute later each time."""
+STEADY_AFTER_S = 11.0
+"""The launcher starts a part that ended again after 0.2 s, and one that had not lived for ten seconds later each time."""
 DOSES_A_KILL = 400
 PAGE = 200
 GOOD, AWAY, REFUSED = "", "status 503", "status 4"
@@ -60,7 +60,7 @@ def measure(bench: Bench, limits: Limits | None = None) -> None:
     rows = {part: Rows.of(bench, part) for part in PARTS if _wanted(bench, part)}
     lost = bench.series("takes_lost", unit="count") if bench.wants("takes_lost") else Series("takes_lost")
     try:
-        with Village(bench.stack, people=1, medicines_each=DOSES_A_KILL) as village:
+        with Village(bench.stack, people=1, medicines_each=DOSES_A_KILL, critical=True) as village:
             _measure(_Scene(bench, village, limits or Limits()), rows, lost)
     except CannotMeasure as error:
         for series in (lost, *(each for row in rows.values() for each in (row.resume, row.errors))):
@@ -150,7 +150,7 @@ def _let_live(scene: _Scene, part: str) -> None:
     """So that each kill finds the launcher as patient as the first did."""
     left_s = scene.killed_at.get(part, 0.0) + scene.limits.steady_s - time.time()
     if left_s > 0:
-        scene.bench.watcher.doing(f"letting {part} live for half a minute")
+        scene.bench.watcher.doing(f"letting {part} live for ten seconds")
         time.sleep(left_s)
 
 

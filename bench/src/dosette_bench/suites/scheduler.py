@@ -145,7 +145,7 @@ def _measure_one_by_one(bench: Bench, village: Village, limits: Limits, kept: _K
     """Doses a second apart, by a schedule as a household makes it: schedules know whole seconds."""
     count = min(bench.sizes.rounds * DOSES_A_ROUND, MOST_STEPS)
     latency = _row(
-        bench, "due_to_delivered_idle", "ms", what="doses a second apart, planned by a schedule made over HTTP"
+        bench, "due_to_delivered_idle", "ms", what="time-critical doses a second apart, planned by a schedule made over HTTP"
     )
     last = _plan_one_by_one(village, count)
     tellings = _watch(bench, village, "doses fall due one by one", last + limits.told_s)
@@ -166,7 +166,7 @@ def _plan_one_by_one(village: Village, count: int) -> float:
     with _answered():
         medicine = stack.ask("POST", "/api/v1/medicines", wanted)["id"]
         stack.ask(
-            "PUT", f"/api/v1/medicines/{medicine}/schedule", {"zone": "UTC", "window_minutes": 60, "steps": steps}
+            "PUT", f"/api/v1/medicines/{medicine}/schedule", {"zone": "UTC", "critical": True, "window_minutes": 60, "steps": steps}
         )
     return due[-1].timestamp()
 

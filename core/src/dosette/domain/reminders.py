@@ -244,7 +244,7 @@ class Item:
     """One thing that a message tells. `medicine`, `strength`, `amount` are None unless its member lets messages name them."""
 
     reminder_id: str
-    kind: str
+    kind: str = DOSE
     member: str | None = None
     status: str = PENDING
     dose_id: str | None = None

@@ -40,6 +40,14 @@ def serving(household_id: str) -> Entry:
     )
 
 
+def at_home_assistant(household_id: str, member_id: str) -> Entry:
+    """A button that Home Assistant shows, pressed for this member; locks the household."""
+    return Entry(
+        "SELECT enter_as(%(entry_household)s, %(entry_member)s, NULL, 'mqtt', true); ",
+        {"entry_household": household_id, "entry_member": member_id},
+    )
+
+
 def locking(household_ids: Sequence[str]) -> Entry:
     """The scheduler, over the rows of these households, locked in the order that everybody keeps."""
     return Entry("SELECT lock_households(%(entry_households)s); ", {"entry_households": uuids(household_ids)})

@@ -20,6 +20,7 @@ from dosette.bus import Bus, BusDown, connect
 from dosette.clock import Clock, longest_wait_s
 from dosette.domain.errors import Unavailable
 from dosette.metrics import counter, gauge, histogram, serve_metrics
+from dosette.settings import BadSetting
 from dosette.storage.connection import Database
 from dosette_scheduler.alarms import Alarms
 from dosette_scheduler.doorbell import Doorbell, redis_up
@@ -61,6 +62,8 @@ class Scheduler:
     name: str = field(default_factory=lambda: str(uuid4()))
     leads: Event = field(default_factory=Event)
     goes_on: Callable[[], None] = lambda: None
+    told_of: Callable[[set[str]], None] = lambda households: None
+    """Who else wants to know what changed."""
     progress: float = field(default_factory=time.monotonic)
     tidied_at: datetime | None = None
     zones_known: bool = False
@@ -92,6 +95,7 @@ class Scheduler:
         more = self._keep_plan(now)
         rung = self._tell(now)
         answered = self._speak(rung, changed, now)
+        self.told_of(changed)
         self.alarms.look(changed, answered, now)
         wait_s = self._until_next(now)
         _heartbeat.set(now.timestamp())
@@ -196,9 +200,23 @@ def main() -> None:
     desk = PressDesk(database, Bus(connect(redis_url, block_s=LONGEST_WAIT_S)), keys, started.clock, scheduler.leads)
     serve_metrics(started.common.metrics_bind, scheduler.is_alive)
     Thread(target=desk.run, args=(started.stopping,), name="presses", daemon=True).start()
+    if mqtt_url := env.optional("DOSETTE_MQTT_URL"):
+        _start_home_assistant(scheduler, mqtt_url, started.stopping)
     log.info("started")
     scheduler.run(started.stopping)
     log.info("stopped")
+
+
+def _start_home_assistant(scheduler: Scheduler, url: str, stopping: Event) -> None:
+    """Imported only where a broker is set."""
+    from dosette_scheduler.home_assistant import HomeAssistant
+
+    try:
+        bridge = HomeAssistant(scheduler.database, url, scheduler.clock, scheduler.leads)
+    except ValueError as error:
+        raise BadSetting(str(error)) from None
+    scheduler.told_of = bridge.heard
+    Thread(target=bridge.run, args=(stopping,), name="home assistant", daemon=True).start()
 
 
 if __name__ == "__main__":

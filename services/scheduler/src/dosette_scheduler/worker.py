@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
@@ -11,6 +12,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from dosette import process
+from dosette.actions.reminders import ClaimedDelivery
 from dosette.bus import BusDown, connect
 from dosette.contracts.job import DELIVER
 from dosette.contracts.names import DELIVERIES_QUEUE
@@ -18,11 +20,15 @@ from dosette.metrics import counter, serve_metrics
 from dosette.settings import Environment
 from dosette.storage.connection import Database
 from dosette_scheduler import jobs
-from dosette_scheduler.channels import Channels
+from dosette_scheduler.channels import Action, Channels
+from dosette_scheduler.channels.apprise import AppriseChannel
 from dosette_scheduler.channels.file import FileChannel
+from dosette_scheduler.channels.mqtt import MqttChannel
 from dosette_scheduler.channels.panel import PanelChannel
+from dosette_scheduler.channels.webhook import WebhookChannel
 from dosette_scheduler.desk import Desk
 from dosette_scheduler.doorbell import redis_up
+from dosette_scheduler.links import Links, no_links
 
 ALLOWED = frozenset({DELIVER})
 JOBS_PER_LIFE = 1000
@@ -74,9 +80,17 @@ def work(redis: Redis, stopping: Event, burst: bool = False) -> None:
 def channels_of(env: Environment, redis: Redis) -> Channels:
     """Every channel that this worker can tell through, by its name in contacts."""
     return {
-        "file": FileChannel(env.path("DOSETTE_FILE_CHANNEL_DIR") or Path("deliveries")),
         "panel": PanelChannel(redis),
+        "apprise": AppriseChannel(),
+        "webhook": WebhookChannel(),
+        "mqtt": MqttChannel(env.optional("DOSETTE_MQTT_URL")),
+        "file": FileChannel(env.path("DOSETTE_FILE_CHANNEL_DIR") or Path("deliveries")),
     }
+
+
+def links_of(env: Environment) -> Callable[[ClaimedDelivery], tuple[Action, ...]]:
+    key, public_url = env.optional("DOSETTE_LINK_KEY"), env.optional("DOSETTE_PUBLIC_URL")
+    return Links(key, public_url) if key and public_url else no_links
 
 
 def main() -> None:
@@ -88,6 +102,7 @@ def main() -> None:
         Database(env.text("DATABASE_URL"), "dosette-worker"),
         channels_of(env, redis),
         started.clock,
+        links_of(env),
         goes_on=process.goes_on,
     )
     jobs.serve(desk.rung)

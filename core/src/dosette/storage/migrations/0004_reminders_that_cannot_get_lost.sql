@@ -177,7 +177,11 @@ END $$;
 
 CREATE FUNCTION raise_alarm(of_household uuid, what text, about_id uuid, facts jsonb, now timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN  -- once, until it is over; whether it is new
-    INSERT INTO reminders (household_id, kind, about, detail, due_at) VALUES (of_household, what, about_id, facts, now)
+    INSERT INTO reminders (household_id, kind, about, detail, due_at)
+    SELECT of_household, what, about_id, facts, now
+     WHERE NOT EXISTS (  -- somebody dismissed it, and its cause goes on
+        SELECT FROM reminders WHERE household_id = of_household AND kind = what AND about IS NOT DISTINCT FROM about_id
+           AND dose_id IS NULL AND status = 'dropped' AND claimed_at IS NOT NULL AND due_at > now)
     ON CONFLICT (household_id, kind, (coalesce(about, household_id))) WHERE status = 'waiting' AND dose_id IS NULL DO NOTHING;
     IF FOUND THEN
         PERFORM pg_notify('dosette', of_household::text);
@@ -255,3 +259,167 @@ GRANT EXECUTE ON FUNCTION enter_link(uuid) TO dosette_api;
 GRANT EXECUTE ON FUNCTION claim_reminders(uuid[], timestamptz) TO dosette_api, dosette_scheduler;
 GRANT EXECUTE ON FUNCTION supply(timestamptz, uuid), runs_out_on(numeric, date, date, bigint[], numeric),
     order_by_on(date, integer, smallint[], date[]) TO dosette_scheduler;
+
+-- What the API tells of people, contacts and reminders, and what people answer
+
+CREATE INDEX reminders_parked ON reminders (household_id) WHERE status = 'parked';
+CREATE INDEX alarms_dismissed ON reminders (household_id, kind) WHERE dose_id IS NULL AND status = 'dropped' AND claimed_at IS NOT NULL;
+
+CREATE FUNCTION member_json(person members) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN jsonb_build_object(
+    'id', person.id, 'name', person.name, 'role', person.role, 'second_id', person.second_id, 'third_id', person.third_id,
+    'quiet_from', left(person.quiet_from::text, 5), 'quiet_until', left(person.quiet_until::text, 5),
+    'names_medicines', person.names_medicines, 'created_at', person.created_at);
+
+CREATE FUNCTION wrong_with(person members) RETURNS text LANGUAGE sql STABLE
+BEGIN ATOMIC  -- a foreign key alone looks past row-level security; NULL: nothing is wrong
+    SELECT CASE
+        WHEN person.second_id = person.id THEN 'second-self'
+        WHEN person.third_id = person.id THEN 'third-self'
+        WHEN person.second_id = person.third_id THEN 'third-second'
+        WHEN person.second_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM dosette.members WHERE id = person.second_id AND household_id = dosette.entered_household()) THEN 'no-second'
+        WHEN person.third_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM dosette.members WHERE id = person.third_id AND household_id = dosette.entered_household()) THEN 'no-third'
+        WHEN (person.quiet_from IS NULL) <> (person.quiet_until IS NULL) THEN 'half-quiet'
+        WHEN person.quiet_from = person.quiet_until THEN 'no-quiet'
+    END;
+END;
+
+CREATE FUNCTION delivery_json(delivery deliveries) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN jsonb_build_object(
+    'id', delivery.id, 'status', delivery.status, 'error', delivery.error, 'attempts', delivery.attempts, 'made_at', delivery.made_at,
+    'at', delivery.at);
+
+CREATE FUNCTION masked(channel text, address text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC  -- what people know it by; not what lets others in
+    SELECT open.part || CASE WHEN open.hidden = 0 THEN '' WHEN open.hidden > 12 THEN '…' || right(address, 4) ELSE '…' END
+      FROM (SELECT part, length(address) - length(part) AS hidden
+              FROM (SELECT CASE channel WHEN 'apprise' THEN coalesce(substring(address FROM '^[^:]+://'), '')
+                                        WHEN 'webhook' THEN coalesce(substring(address FROM '^[^:]+://[^/?#]+'), '') ELSE address END AS part) AS p
+           ) AS open;
+END;
+
+CREATE FUNCTION contact_told(contact contacts) RETURNS jsonb LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT jsonb_build_object(
+               'id', contact.id, 'member', dosette.named(p.id, p.name), 'channel', contact.channel,
+               'address', dosette.masked(contact.channel, contact.address), 'created_at', contact.created_at,
+               'latest', (SELECT dosette.delivery_json(d) FROM dosette.deliveries AS d
+                           WHERE d.contact_id = contact.id ORDER BY d.made_at DESC, d.id DESC LIMIT 1))
+      FROM dosette.members AS p WHERE p.id = contact.member_id;
+END;
+
+CREATE FUNCTION reminder_told(reminder reminders, now timestamptz) RETURNS jsonb LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT jsonb_build_object(
+               'id', reminder.id, 'kind', reminder.kind, 'status', reminder.status, 'reason', reminder.reason,
+               'member', dosette.named(p.id, p.name), 'dose', CASE WHEN d.id IS NOT NULL THEN dosette.dose_told(d, now) END,
+               'about', coalesce(dosette.named(m.id, m.name), dosette.named(v.id, v.name)), 'detail', reminder.detail,
+               'tellings', reminder.tellings, 'told_at', reminder.told_at,
+               'next_at', CASE WHEN reminder.status = 'waiting' THEN reminder.due_at END,
+               'claimed_by', dosette.named(c.id, c.name), 'claimed_at', reminder.claimed_at)
+      FROM (SELECT) AS always
+      LEFT JOIN dosette.doses AS d ON d.id = reminder.dose_id
+      LEFT JOIN dosette.medicines AS m ON m.id = reminder.about
+      LEFT JOIN dosette.devices AS v ON v.id = reminder.about
+      LEFT JOIN dosette.members AS p ON p.id = coalesce(d.member_id, m.member_id)
+      LEFT JOIN dosette.members AS c ON c.id = reminder.claimed_by;
+END;
+
+CREATE FUNCTION claim_reminder(wanted uuid, now timestamptz, OUT outcome text, OUT told jsonb, OUT facts jsonb) LANGUAGE plpgsql AS $$
+DECLARE
+    it reminders;
+BEGIN
+    SELECT * INTO it FROM reminders WHERE id = wanted AND household_id = entered_household();
+    outcome := CASE WHEN it.id IS NULL THEN 'no-reminder' WHEN it.dose_id IS NULL THEN 'alarm' WHEN it.status <> 'waiting' THEN 'over'
+                    WHEN entered_member() IS NULL THEN 'nobody' ELSE 'done' END;
+    IF outcome = 'done' THEN
+        PERFORM claim_reminders(ARRAY[wanted], now);
+        SELECT * INTO it FROM reminders WHERE id = wanted;
+    END IF;
+    told := reminder_told(it, now);
+    facts := jsonb_build_object('reminder', told);
+END $$;
+
+CREATE FUNCTION dismiss_reminder(wanted uuid, until timestamptz, now timestamptz, OUT outcome text, OUT told jsonb, OUT facts jsonb)
+LANGUAGE plpgsql AS $$
+DECLARE  -- with an alarm goes the reminder that it is about, and the other way round; what is dismissed is not raised again before `until`
+    it reminders;
+BEGIN
+    SELECT * INTO it FROM reminders WHERE id = wanted AND household_id = entered_household();
+    outcome := CASE WHEN it.id IS NULL THEN 'no-reminder' WHEN it.status = 'parked' THEN 'done' WHEN it.status <> 'waiting' THEN 'over'
+                    WHEN it.dose_id IS NOT NULL THEN 'dose' ELSE 'done' END;
+    IF outcome = 'done' THEN
+        UPDATE reminders
+           SET status = 'dropped', claimed_by = entered_member(), claimed_at = now, due_at = CASE WHEN dose_id IS NULL THEN until ELSE due_at END,
+               reason = concat_ws(' by ', 'dismissed', (SELECT name FROM members WHERE id = entered_member())), lease = NULL, leased_until = NULL
+         WHERE household_id = it.household_id AND (id = it.id OR id = it.about AND status = 'parked'
+               OR about = it.id AND kind = 'could_not_remind' AND status = 'waiting');
+        SELECT * INTO it FROM reminders WHERE id = wanted;
+        PERFORM pg_notify('dosette', it.household_id::text);
+    END IF;
+    told := reminder_told(it, now);
+    facts := jsonb_build_object('reminder', told);
+END $$;
+
+CREATE FUNCTION link_told(of_delivery uuid, now timestamptz) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN  -- what a message told of, as it is at this moment; names of medicines only where their member lets messages have them
+    RETURN (
+        SELECT jsonb_build_object(
+                   'recipient', (SELECT name FROM members WHERE id = entered_member()), 'zone', h.zone,
+                   'items', coalesce(jsonb_agg(jsonb_build_object(
+                       'reminder_id', r.id, 'dose_id', d.id, 'member', p.name, 'opens_at', d.opens_at, 'due_at', d.due_at, 'closes_at', d.closes_at,
+                       'status', d.status, 'open', d.status = 'pending' AND now BETWEEN d.opens_at AND d.closes_at,
+                       'resolved_at', d.resolved_at, 'resolved_by', coalesce(b.name, v.name), 'claimed_by', c.name,
+                       'medicine', CASE WHEN p.names_medicines THEN m.name END, 'strength', CASE WHEN p.names_medicines THEN m.strength END,
+                       'amount', CASE WHEN p.names_medicines THEN amount_text(coalesce(d.taken_amount, d.amount)) END,
+                       'unit', CASE WHEN p.names_medicines THEN m.unit END) ORDER BY d.due_at, d.id) FILTER (WHERE d.id IS NOT NULL), '[]'))
+          FROM deliveries AS t
+          JOIN households AS h ON h.id = t.household_id
+          LEFT JOIN reminders AS r ON r.id = ANY (t.reminder_ids)
+          LEFT JOIN doses AS d ON d.id = r.dose_id
+          LEFT JOIN medicines AS m ON m.id = d.medicine_id
+          LEFT JOIN members AS p ON p.id = d.member_id
+          LEFT JOIN members AS b ON b.id = d.resolved_by
+          LEFT JOIN devices AS v ON v.id = d.resolved_on
+          LEFT JOIN members AS c ON c.id = r.claimed_by
+         WHERE t.id = of_delivery AND t.household_id = entered_household()
+         GROUP BY h.zone);
+END $$;
+
+CREATE FUNCTION answer_link(of_delivery uuid, action text, event_key text, now timestamptz, OUT outcome text, OUT told jsonb, OUT facts jsonb)
+LANGUAGE plpgsql AS $$
+DECLARE  -- all that a message told of and that is still open; a link that could do nothing may be tried again
+    ids constant uuid[] := (SELECT reminder_ids FROM deliveries WHERE id = of_delivery AND household_id = entered_household());
+    each uuid;
+    settled record;
+    how_many integer := 0;
+    refusals jsonb := '{}';
+BEGIN
+    IF action = 'claim' THEN
+        how_many := claim_reminders(ARRAY(
+            SELECT r.id FROM reminders AS r JOIN doses AS d ON d.id = r.dose_id WHERE r.id = ANY (ids) AND d.status = 'pending'), now);
+    ELSE
+        FOR each IN SELECT d.id FROM reminders AS r JOIN doses AS d ON d.id = r.dose_id
+                     WHERE r.id = ANY (ids) AND d.status = 'pending' ORDER BY d.due_at, d.id LOOP
+            SELECT s.outcome, s.facts INTO settled FROM settle(each, NULL, CASE action WHEN 'take' THEN 'taken' WHEN 'skip' THEN 'skipped' END, false,
+                                                             NULL, now, NULL, NULL, event_key, now) AS s;
+            how_many := how_many + (settled.outcome = 'done')::integer;
+            IF settled.outcome = 'over-limit' THEN
+                refusals := refusals || jsonb_build_object(each, jsonb_build_object('rule', settled.facts #> '{limit,rule}',
+                                                                                    'free_at', settled.facts #> '{limit,free_at}'));
+            END IF;
+        END LOOP;
+    END IF;
+    outcome := CASE WHEN how_many > 0 THEN 'done' ELSE 'nothing' END;
+    told := jsonb_build_object('done_at', now, 'refusals', refusals);
+    facts := jsonb_build_object('refusals', refusals);
+END $$;
+
+REVOKE EXECUTE ON FUNCTION member_json(members), wrong_with(members), delivery_json(deliveries), masked(text, text), contact_told(contacts),
+    reminder_told(reminders, timestamptz), claim_reminder(uuid, timestamptz), dismiss_reminder(uuid, timestamptz, timestamptz),
+    link_told(uuid, timestamptz), answer_link(uuid, text, text, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION member_json(members), wrong_with(members), delivery_json(deliveries), masked(text, text), contact_told(contacts),
+    reminder_told(reminders, timestamptz), claim_reminder(uuid, timestamptz), dismiss_reminder(uuid, timestamptz, timestamptz),
+    link_told(uuid, timestamptz), answer_link(uuid, text, text, timestamptz) TO dosette_api;

@@ -1,0 +1,55 @@
+"""What home automation shows of a household, and its buttons."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dosette.actions import doses
+from dosette.actions.doses import Taking
+from dosette.actions.replies import Request
+from dosette.domain.errors import OverLimit, Refused
+from dosette.storage import sensors as sql
+from dosette.storage.access import at_home_assistant, serving
+from dosette.storage.connection import Database
+
+SNOOZE = timedelta(minutes=15)
+BUTTONS = ("take", "snooze", "skip")
+
+
+@dataclass(frozen=True)
+class Sensors:
+    """Of one member. `due` are ids of doses that may be taken now; `medicines` is empty unless the member lets them be named."""
+
+    member_id: str
+    member: str
+    next_at: datetime | None
+    due: tuple[str, ...]
+    medicines: tuple[Mapping[str, object], ...]
+
+
+def read(database: Database, household_id: str, now: datetime) -> list[Sensors]:
+    """Of every member of the household."""
+    rows = database.run(sql.READ, serving(household_id), now=now)
+    return [Sensors(each, name, at, tuple(due), tuple(medicines)) for each, name, at, due, medicines in rows]
+
+
+def press(database: Database, household_id: str, member_id: str, button: str, now: datetime) -> list[str]:
+    """What became of each dose of the member that is due: done, or why not. A press that comes twice finds nothing due again."""
+    due = next((each.due for each in read(database, household_id, now) if each.member_id == member_id), ())
+    return [_pressed(database, household_id, member_id, button, dose_id, now) for dose_id in due]
+
+
+def _pressed(
+    database: Database, household_id: str, member_id: str, button: str, dose_id: str, now: datetime
+) -> str:
+    entry, request = at_home_assistant(household_id, member_id), Request(None, b"")
+    try:
+        if button == "take":
+            doses.take(database, entry, Taking(now, dose_id), request, now)
+        elif button == "skip":
+            doses.skip(database, entry, dose_id, None, request, now, now)
+        else:
+            doses.snooze(database, entry, dose_id, now + SNOOZE, request, now)
+    except (Refused, OverLimit) as refused:
+        return refused.code
+    return "done"

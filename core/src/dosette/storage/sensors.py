@@ -1,0 +1,26 @@
+"""Sensors: what home automation shows of each member, without a medicine's name unless the member chose so."""
+
+from dosette.storage.connection import Statement
+
+READ = Statement(
+    "read_sensors",
+    """
+    WITH open AS MATERIALIZED (
+        SELECT d.member_id, d.id, d.due_at, d.closes_at, d.snoozed_until FROM doses AS d
+         WHERE d.household_id = entered_household() AND d.status = 'pending'
+           AND d.due_at > %(now)s - interval '13 hours' AND d.due_at < %(now)s + interval '8 days' AND d.closes_at >= %(now)s
+    )
+    SELECT p.id::text, p.name,
+           (SELECT min(open.due_at) FROM open WHERE open.member_id = p.id AND open.due_at > %(now)s),
+           (SELECT coalesce(jsonb_agg(open.id ORDER BY open.due_at, open.id), '[]') FROM open
+             WHERE open.member_id = p.id AND open.due_at <= %(now)s),
+           CASE WHEN p.names_medicines THEN (
+               SELECT coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'name', m.name, 'strength', m.strength, 'unit', m.unit,
+                                                            'on_hand', amount_text(s.on_hand), 'days_left', s.days_left) ORDER BY m.id), '[]')
+                 FROM medicines AS m JOIN supply(%(now)s, NULL) AS s ON s.medicine_id = m.id
+                WHERE m.member_id = p.id AND m.archived_at IS NULL) ELSE '[]' END
+      FROM members AS p WHERE p.household_id = entered_household()
+     ORDER BY p.id
+    """,
+    now="timestamptz",
+)
