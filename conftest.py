@@ -124,6 +124,12 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 @pytest.fixture
+def postgres_url(postgres: Postgres) -> Callable[[str], str]:
+    """The superuser's URL of a database by its name."""
+    return lambda name: f"{postgres.url.rsplit('/', 1)[0]}/{name}"
+
+
+@pytest.fixture
 def server(postgres: Postgres) -> Iterator[Server]:
     """A database of this test's own, empty and migrated."""
     with a_database(postgres) as made:

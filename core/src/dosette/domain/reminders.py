@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 DOSE, LOW_STOCK, COULD_NOT_REMIND = "dose", "low_stock", "could_not_remind"
 BACKUP_OLD, PANEL_SILENT, CLOCK_WRONG, REDIS_AWAY = "backup_old", "panel_silent", "clock_wrong", "redis_away"
-ALARMS = (LOW_STOCK, COULD_NOT_REMIND, BACKUP_OLD, PANEL_SILENT, CLOCK_WRONG, REDIS_AWAY)
+DISK_FILLING, DISK_FULL = "disk_filling", "disk_full"
+ALARMS = (LOW_STOCK, COULD_NOT_REMIND, DISK_FULL, BACKUP_OLD, PANEL_SILENT, CLOCK_WRONG, REDIS_AWAY, DISK_FILLING)
 
 NAG = timedelta(minutes=15)
 NAG_CRITICAL = timedelta(minutes=5)
@@ -21,7 +22,7 @@ ALARM_AGAIN = {LOW_STOCK: timedelta(days=3), COULD_NOT_REMIND: timedelta(hours=6
 ALARM_AGAIN_ELSE = timedelta(days=1)
 PENDING, MISSED = "pending", "missed"
 
-_URGENT = frozenset({COULD_NOT_REMIND})
+_URGENT = frozenset({COULD_NOT_REMIND, DISK_FULL})
 _ITEMS_SHOWN = 12
 
 
@@ -280,7 +281,7 @@ def wording(items: Sequence[Item], zone: str, now: datetime, clock_doubted: bool
 
     While the clock is doubted, nothing is called due or late.
     """
-    rows = sorted(items, key=lambda item: (_RANK.get(item.wording(now), 9), item.member or "", item.due_at or _NEVER))
+    rows = sorted(items, key=lambda item: (_RANK.get(item.wording(now), len(_RANK)), item.member or "", item.due_at or _NEVER))
     lines = [
         _line(kind, member, list(group), zone, now, clock_doubted)
         for (kind, member), group in groupby(rows, key=lambda item: (item.wording(now), item.member))
@@ -294,16 +295,19 @@ _RANK = {
     "due": 0,
     "late": 1,
     COULD_NOT_REMIND: 2,
-    MISSED: 3,
-    CLOCK_WRONG: 4,
-    PANEL_SILENT: 5,
-    REDIS_AWAY: 6,
-    BACKUP_OLD: 7,
+    DISK_FULL: 3,
+    MISSED: 4,
+    CLOCK_WRONG: 5,
+    PANEL_SILENT: 6,
+    REDIS_AWAY: 7,
+    BACKUP_OLD: 8,
 }
 _ALARM_TEXTS = {
     COULD_NOT_REMIND: "Dosette could not remind of a dose: look at the reminders in the pages",
     BACKUP_OLD: "the last backup is older than 26 hours: look why none was made since",
     CLOCK_WRONG: "the clocks of the server and of a panel disagree by more than a minute: look which one is wrong",
+    DISK_FILLING: "the server's disk is more than 85 % full: make room before doses can't be saved any more",
+    DISK_FULL: "the server's disk is more than 95 % full: make room now, or doses can't be saved",
     REDIS_AWAY: "Redis is out of reach: reminders go on more slowly, panels don't hear of changes",
 }
 

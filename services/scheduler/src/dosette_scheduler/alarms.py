@@ -1,11 +1,15 @@
-"""What people are reminded of beside doses: stock that runs low, a backup too old, a panel that is silent, Redis that is away."""
+"""What people are reminded of beside doses: stock that runs low, a backup too old, a panel that is silent, Redis that is away, a
+disk that fills up."""
 
 import logging
+import shutil
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from dosette.actions import alarms, devices
 from dosette.bus import Bus, BusDown
-from dosette.domain.reminders import BACKUP_OLD, PANEL_SILENT, REDIS_AWAY
+from dosette.domain.reminders import BACKUP_OLD, DISK_FILLING, DISK_FULL, PANEL_SILENT, REDIS_AWAY
+from dosette.metrics import gauge
 from dosette.storage.connection import Database
 
 LOOK_EVERY = timedelta(seconds=30)
@@ -15,17 +19,26 @@ AWAY_FOR = timedelta(seconds=60)
 SETTLED_AFTER = timedelta(minutes=10)
 """A panel that was just paired, or whose picture Redis has just lost, gets so long to show itself."""
 AT_ONCE = 20
+FILLING, FULL = 0.85, 0.95
 
 log = logging.getLogger(__name__)
+_disk = gauge("dosette_disk_used_ratio", "How full the disk is that the scheduler stands on: on a small server, everybody's")
+
+
+def disk_used() -> float:
+    """Of the file system of the working folder; a container's is its host's."""
+    usage = shutil.disk_usage(".")
+    return 1 - usage.free / usage.total
 
 
 class Alarms:
     """Raises them once and ends them when they are over. Cost follows what changed: a household's stock is looked at when
     something changed in it, and every six hours, a few households at a time."""
 
-    def __init__(self, database: Database, bus: Bus) -> None:
+    def __init__(self, database: Database, bus: Bus, disk: Callable[[], float] = disk_used) -> None:
         self._database = database
         self._bus = bus
+        self._disk = disk
         self._changed: set[str] = set()
         self._looked_at: datetime | None = None
         self._all_at: datetime | None = None
@@ -42,6 +55,7 @@ class Alarms:
         self._looked_at = now
         self._look_at_stock(now)
         self._look_at_backups(now)
+        self._look_at_the_disk(now)
         if redis_answered:
             self._look_at_panels(now)
 
@@ -74,6 +88,15 @@ class Alarms:
             alarms.raise_everywhere(self._database, BACKUP_OLD, now)
         else:
             alarms.end_everywhere(self._database, BACKUP_OLD, "a backup was made")
+
+    def _look_at_the_disk(self, now: datetime) -> None:
+        used = self._disk()
+        _disk.set(used)
+        for kind, too_much in ((DISK_FILLING, FILLING <= used < FULL), (DISK_FULL, used >= FULL)):
+            if too_much:
+                alarms.raise_everywhere(self._database, kind, now)
+            else:
+                alarms.end_everywhere(self._database, kind, "there is room again")
 
     def _look_at_panels(self, now: datetime) -> None:
         """A picture fades from Redis five minutes after the panel last sent one."""

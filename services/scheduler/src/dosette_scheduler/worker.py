@@ -107,7 +107,7 @@ def main() -> None:
     )
     jobs.serve(desk.rung)
     serve_metrics(started.common.metrics_bind, desk.is_alive)
-    desk_thread = Thread(target=desk.run, args=(started.stopping,), name="desk", daemon=True)
+    desk_thread = Thread(target=_run_or_end, args=(desk, started.stopping), name="desk", daemon=True)
     desk_thread.start()
     log.info("started", extra={"queue": DELIVERIES_QUEUE})
     while not started.stopping.is_set():
@@ -122,6 +122,16 @@ def main() -> None:
     log.info("stopped")
     logging.shutdown()
     os._exit(0)  # a lane that hangs is not waited for
+
+
+def _run_or_end(desk: Desk, stopping: Event) -> None:
+    """A worker without its desk would look alive and tell nobody: it ends, and is started again."""
+    try:
+        desk.run(stopping)
+    except Exception:
+        log.exception("the desk broke")
+        logging.shutdown()
+        os._exit(1)
 
 
 if __name__ == "__main__":
