@@ -6,14 +6,17 @@
 the container of that name mounts. Run at every `docker compose up`: what was drawn stays, what is missing is laid out again.
 """
 
+import json
 import os
 import secrets
 import sys
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 
 ROLES = ("api", "scheduler", "worker", "backup")
-DRAWN = ("superuser", *ROLES, "redis", "grafana", "signing")
+REDIS_USERS = ("api", "scheduler", "worker")
+DRAWN = ("superuser", *ROLES, "redis", *(f"redis_{user}" for user in REDIS_USERS), "grafana", "signing", "links")
 OWN, FOREIGN = 0o400, 0o444  # our images run as one user; db, redis and grafana as others, alone with their volume
 
 
@@ -33,20 +36,30 @@ def _drawn(file: Path) -> str:
 
 def _layout(words: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Folder → file → what it says."""
-    redis = {"redis_url": f"redis://:{words['redis']}@redis:6379/0"}
     return {
         "": {"superuser_url": _database("postgres", words["superuser"])} | _url("api", words),
         "db": {"password": words["superuser"]},
-        "redis": {"valkey.conf": f"requirepass {words['redis']}\n", "password": words["redis"]},
-        "api": _url("api", words) | redis,
-        "scheduler": _url("scheduler", words) | redis | {"signing_password": words["signing"]},
-        "worker": _url("worker", words) | redis,
+        "redis": {"valkey.conf": _redis(words), "password": words["redis"]},
+        "api": _url("api", words) | _redis_url("api", words) | {"link_key": words["links"]},
+        "scheduler": _url("scheduler", words) | _redis_url("scheduler", words) | {"signing_password": words["signing"]},
+        "worker": _url("worker", words) | _redis_url("worker", words) | {"link_key": words["links"]},
         "grafana": {"password": words["grafana"]},
     }
 
 
 def _url(role: str, words: Mapping[str, str]) -> dict[str, str]:
     return {"database_url": _database(f"dosette_{role}", words[role])}
+
+
+def _redis(words: Mapping[str, str]) -> str:
+    """A user for each service, with the rights that the core says; the one without a name may do everything."""
+    rights = json.loads(files("dosette").joinpath("contracts", "redis_users.json").read_text())
+    users = [f"user dosette-{user} on >{words[f'redis_{user}']} {' '.join(rights[user])}" for user in REDIS_USERS]
+    return "\n".join([f"requirepass {words['redis']}", *users, ""])
+
+
+def _redis_url(user: str, words: Mapping[str, str]) -> dict[str, str]:
+    return {"redis_url": f"redis://dosette-{user}:{words[f'redis_{user}']}@redis:6379/0"}
 
 
 def _database(role: str, password: str) -> str:

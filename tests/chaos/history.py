@@ -138,21 +138,29 @@ def read(
     until: datetime,
     acknowledged: Iterable[Acknowledged] = (),
     saved_presses: int = 0,
+    ahead: timedelta = timedelta(),
 ) -> History:
-    """The history of all doses due in [since, until], from the database at `url` (a superuser's) and the file channel's folder."""
+    """The history of all doses due in [since, until], from the database at `url` (a superuser's) and the file channel's folder.
+    What is planned is looked at for so long `ahead`, too."""
     connection = psycopg2.connect(url, options="-c search_path=dosette -c timezone=UTC")
     try:
         with connection.cursor() as cursor:
-            return _read(cursor, deliveries, since, until, tuple(acknowledged), saved_presses)
+            return _read(cursor, deliveries, since, until, ahead, tuple(acknowledged), saved_presses)
     finally:
         connection.close()
 
 
 def _read(
-    cursor: Any, folder: Path, since: datetime, until: datetime, acknowledged: tuple[Acknowledged, ...], saved: int
+    cursor: Any,
+    folder: Path,
+    since: datetime,
+    until: datetime,
+    ahead: timedelta,
+    acknowledged: tuple[Acknowledged, ...],
+    saved: int,
 ) -> History:
     def rows(query: str) -> list[tuple[Any, ...]]:
-        cursor.execute(query, {"since": since, "until": until})
+        cursor.execute(query, {"since": since, "until": until + ahead})
         found: list[tuple[Any, ...]] = cursor.fetchall()
         return found
 
@@ -176,7 +184,7 @@ def _read(
         gaps=tuple(Gap(medicine, timedelta(minutes=least)) for medicine, least in rows(_GAPS)),
         owners=owners,
         allowed=allowed,
-        planned=tuple(_planned(rows(_VERSIONS), since, until)),
+        planned=tuple(_planned(rows(_VERSIONS), since, until + ahead)),
         broken_links=tuple(f"household {home}: event {seq}: {fault}" for home, seq, fault in rows(_LINKS)),
         saved_presses=saved,
         until=until,
@@ -191,15 +199,11 @@ def lines(folder: Path) -> list[Line]:
             if text.endswith("\n"):
                 raw = json.loads(text)
                 doses = tuple(item["dose_id"] for item in raw["items"] if item["dose_id"])
-                found.append(
-                    Line(path.name, raw["key"], raw["kind"], datetime.fromisoformat(raw["at"]), doses)
-                )
+                found.append(Line(path.name, raw["key"], raw["kind"], datetime.fromisoformat(raw["at"]), doses))
     return found
 
 
-def _planned(
-    versions: Sequence[tuple[Any, ...]], since: datetime, until: datetime
-) -> Iterable[tuple[str, datetime]]:
+def _planned(versions: Sequence[tuple[Any, ...]], since: datetime, until: datetime) -> Iterable[tuple[str, datetime]]:
     for medicine_id, version, made_at in versions:
         for slot in slots(version_of(version), max(since, made_at), until):
             yield medicine_id, slot.due_at.astimezone(UTC)

@@ -31,12 +31,14 @@ MOVES = {
 def each_slot_is_one_dose(history: History) -> list[str]:
     """I1, and I10 for the schedules that were made in the run."""
     there = Counter(
-        (dose.medicine_id, dose.due_at) for dose in history.doses if dose.kind == "planned" and dose.status != "cancelled"
+        (dose.medicine_id, dose.due_at)
+        for dose in history.doses
+        if dose.kind == "planned" and dose.status != "cancelled"
     )
     missing = [slot for slot in history.planned if not there[slot]]
-    return [f"medicine {medicine} has {times} doses at {at}" for (medicine, at), times in there.items() if times > 1] + [
-        f"medicine {medicine} has no dose at {at}, when its schedule says so" for medicine, at in missing
-    ]
+    return [
+        f"medicine {medicine} has {times} doses at {at}" for (medicine, at), times in there.items() if times > 1
+    ] + [f"medicine {medicine} has no dose at {at}, when its schedule says so" for medicine, at in missing]
 
 
 def each_due_dose_is_told_or_says_why(history: History, slo: timedelta = SLO) -> list[str]:
@@ -67,7 +69,9 @@ def nothing_is_told_of_what_is_settled(history: History) -> list[str]:
         for dose_id in line.dose_ids:
             settled = _settled_before(history, dose_id, line.at - IN_FLIGHT)
             if settled:
-                broken.append(f"dose {dose_id} was {settled.kind} at {settled.recorded_at}, and told at {line.at} ({line.key})")
+                broken.append(
+                    f"dose {dose_id} was {settled.kind} at {settled.recorded_at}, and told at {line.at} ({line.key})"
+                )
     return broken
 
 
@@ -78,7 +82,9 @@ def no_dose_is_completed_twice(history: History) -> list[str]:
     for event in history.events:
         standing[event.dose_id] += (event.kind in ("taken", "skipped")) - (event.kind == "undone")
         if standing[event.dose_id] > 1:
-            broken.append(f"dose {event.dose_id} was completed again by event {event.seq} ({event.kind}, key {event.key})")
+            broken.append(
+                f"dose {event.dose_id} was completed again by event {event.seq} ({event.kind}, key {event.key})"
+            )
     return broken
 
 
@@ -86,7 +92,9 @@ def what_was_acknowledged_is_there(history: History) -> list[str]:
     """I5: after an answer 2xx, or a lamp that said saved."""
     facts = {(event.dose_id, event.kind, event.key) for event in history.events}
     gone = [each for each in history.acknowledged if (each.dose_id, each.kind, each.key) not in facts]
-    broken = [f"dose {each.dose_id} was acknowledged as {each.kind} (key {each.key}), and no event says so" for each in gone]
+    broken = [
+        f"dose {each.dose_id} was acknowledged as {each.kind} (key {each.key}), and no event says so" for each in gone
+    ]
     pressed = sum(event.source == "panel" for event in history.events)
     if pressed < history.saved_presses:
         broken.append(f"the panel saved presses on {history.saved_presses} doses, and {pressed} are on record")

@@ -5,12 +5,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
+
+import psycopg2
 
 from conftest import Home
 from dosette.clock import MovableClock
@@ -30,6 +33,7 @@ T = TypeVar("T")
 class Part:
     """A process of its own, with a group of its own (gunicorn has children)."""
 
+    name: str
     process: "subprocess.Popen[bytes]"
     log: Path
 
@@ -72,7 +76,9 @@ class Parts:
     begins_at: datetime = NOON
     port: int = field(default_factory=free_port)
     acknowledged: list[Acknowledged] = field(default_factory=list)
+    saved_presses: int = 0
     started: list[Part] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
         self.clock = MovableClock(self.folder / "clock")
@@ -85,11 +91,11 @@ class Parts:
     def start(self, name: str, fault: str = "", **environ: str) -> Part:
         """One of scheduler, worker, api, display."""
         words = [HERE / f"dosette-{name}", *(["run"] if name == "display" else [])]
-        log = self.folder / f"{name}-{len(self.started)}.log"
+        log = self.folder / f"{name}-{next(self._numbers)}.log"
         told = self._environ(name) | ({"FAULT": fault} if fault else {}) | environ
         with log.open("wb") as file:
             process = subprocess.Popen(words, env=told, stdout=file, stderr=file, start_new_session=True)
-        part = Part(process, log)
+        part = Part(name, process, log)
         self.started.append(part)
         return part
 
@@ -97,41 +103,42 @@ class Parts:
         for part in self.started:
             part.end()
 
-    def strike(self, part: Part, kind: str) -> bool:
-        """Waits until the fault has struck, and lets a supervisor look: what hangs is ended. Whether the part is gone now."""
+    def strike(self, part: Part, kind: str) -> None:
+        """Waits until the fault has struck, and ends what hangs: a supervisor starts what has ended, and nothing else."""
         if kind == "kill":
             self.eventually(part.was_killed)
+            part.end()
         elif kind == "stop":
             self.eventually(part.is_frozen)
+            part.end()
         elif kind == "raise":
             self.eventually(part.has_raised)
-            time.sleep(0.1)  # what a crash takes along
-        if kind in ("kill", "stop"):
-            part.end()
-        return part.ended()
 
     def told(self) -> bool:
         """Whether everything that is due was told, and nothing is on its way."""
-        return bool(self.lines()) and not self._count(_UNTOLD)
+        return bool(self.lines()) and self.count(_UNTOLD) == 0
 
     def lines(self) -> int:
         return sum(len(path.read_text().splitlines()) for path in self.deliveries.glob("*"))
 
     def history(self, since: datetime, ahead: timedelta = timedelta()) -> History:
         """From `since` until now, and what is planned for so long after."""
-        return read(self.superuser, self.deliveries, since, self.clock(), self.acknowledged, ahead=ahead)
+        return read(self.superuser, self.deliveries, since, self.clock(), self.acknowledged, self.saved_presses, ahead)
 
     def eventually(self, true: Callable[[], T], within_s: float = PATIENCE_S) -> T:
-        """What it tells as soon as it is something; fails with the logs when it does not in time."""
+        """What it tells as soon as it is something; fails with the logs when it does not in time. What ends is started again."""
         until = time.monotonic() + within_s
         while not (said := true()):
-            assert time.monotonic() < until, "\n".join(f"{part.log.name}:\n{part.log.read_text()}" for part in self.started)
+            self._supervise()
+            assert time.monotonic() < until, self.logs()
             time.sleep(0.02)
         return said
 
-    def _count(self, query: str) -> int:
-        import psycopg2
+    def logs(self) -> str:
+        return "\n".join(f"{log.name}:\n{log.read_text()}" for log in sorted(self.folder.glob("*.log")))
 
+    def count(self, query: str) -> int:
+        """What a query of one number tells; `%(now)s` is known."""
         connection = psycopg2.connect(self.superuser, options="-c search_path=dosette")
         try:
             with connection.cursor() as cursor:
@@ -141,8 +148,17 @@ class Parts:
         finally:
             connection.close()
 
+    def _supervise(self) -> None:
+        for part in [each for each in self.started if each.ended()]:
+            self.started.remove(part)
+            self.start(part.name)
+
     def _environ(self, name: str) -> Mapping[str, str]:
-        role = {"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1", "DOSETTE_CLOCK_FILE": os.fspath(self.folder / "clock")}
+        role = {
+            "PATH": "/usr/bin:/bin",
+            "PYTHONUNBUFFERED": "1",
+            "DOSETTE_CLOCK_FILE": os.fspath(self.folder / "clock"),
+        }
         if name == "display":
             return role | {"DOSETTE_DEVICE_DIR": os.fspath(self.folder), "DOSETTE_PANEL": "virtual"}
         return role | {

@@ -116,7 +116,9 @@ def plant(stack: Stack, doses: int, first: datetime, seconds: float, chance: ran
     digests = [psycopg2.Binary(sha256(each.encode()).digest()) for each in tokens]
     times = [first + timedelta(seconds=chance.uniform(0, seconds)) for _ in range(doses)]
     with connection.cursor() as cursor:
-        cursor.execute(_PLANT, {"digests": digests, "scopes": list(SCOPES), "people": PEOPLE_OF_A_FAMILY, "times": times})
+        cursor.execute(
+            _PLANT, {"digests": digests, "scopes": list(SCOPES), "people": PEOPLE_OF_A_FAMILY, "times": times}
+        )
         found = [Due(dose, tokens[family - 1], at) for dose, family, at, _ in cursor.fetchall()]
     connection.close()
     return found

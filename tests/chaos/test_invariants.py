@@ -43,10 +43,18 @@ def test_a_sound_history_breaks_nothing():
     [
         ("I1", lambda: replace(SOUND, planned=(*SOUND.planned, ("medicine", NOON + HOUR))), "has no dose at"),
         ("I1", lambda: replace(SOUND, doses=(*SOUND.doses, replace(OPEN, id="again"))), "has 2 doses at"),
-        ("I2", lambda: replace(SOUND, lines=(replace(SOUND.lines[0], dose_ids=("dose",)),)), "dose open, .* never told"),
+        (
+            "I2",
+            lambda: replace(SOUND, lines=(replace(SOUND.lines[0], dose_ids=("dose",)),)),
+            "dose open, .* never told",
+        ),
         ("I2", lambda: _told(at=NOON + 50 * SECOND, dose_ids=("open", "dose")), "told 0:00:50 after it was due"),
         ("I3", lambda: _told(at=NOON + 63 * SECOND), "dose dose was taken"),
-        ("I4", lambda: replace(SOUND, events=(TAKEN, replace(TAKEN, seq=2, key="other"))), "completed again by event 2"),
+        (
+            "I4",
+            lambda: replace(SOUND, events=(TAKEN, replace(TAKEN, seq=2, key="other"))),
+            "completed again by event 2",
+        ),
         ("I5", lambda: replace(SOUND, acknowledged=(Acknowledged("open", "taken", "k"),)), "acknowledged as taken"),
         ("I5", lambda: replace(SOUND, saved_presses=1), "the panel saved presses on 1 doses, and 0"),
         (

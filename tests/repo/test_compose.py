@@ -19,7 +19,7 @@ def test_secrets_are_drawn_once_and_stay(tmp_path: Path):
     first, again = _lay_out(tmp_path), _lay_out(tmp_path)
 
     assert first == again
-    assert len({first[name] for name in first if name.endswith("_password") and "/" not in name}) == 8
+    assert len({first[name] for name in first if name.endswith("_password") and "/" not in name}) == 12
 
 
 def test_a_service_finds_its_own_address_and_nobody_else_s(tmp_path: Path):

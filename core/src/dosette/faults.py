@@ -6,6 +6,7 @@
 
 import os
 import signal
+import threading
 import time
 from dataclasses import dataclass
 
@@ -54,7 +55,10 @@ class _Fault:
     def _once(self, point: str) -> None:
         if self.kind == "raise":
             raise InjectedFault(point)
-        os.kill(os.getpid(), signal.SIGKILL if self.kind == "kill" else signal.SIGSTOP)
+        if self.kind == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        # Sent to the process, another thread may take it, and this one goes on for a while.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 _armed: dict[str, _Fault] = {}

@@ -4,7 +4,9 @@ Names are `dosette_<noun>_<unit>[_total]`; labels come from closed sets; no pers
 """
 
 import json
+import socket
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -50,10 +52,25 @@ def serve_metrics(bind: str | None, healthy: Callable[[], bool] = lambda: True) 
     if not bind:
         return None
     host, _, port = bind.rpartition(":")
-    server = ThreadingHTTPServer((host, int(port)), _handler(healthy))
-    server.daemon_threads = True
+    server = _Server((host, int(port)), _handler(healthy))
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server
+
+
+class _Server(ThreadingHTTPServer):
+    """Sleeps until somebody asks; the library's own loop wakes twice a second."""
+
+    daemon_threads = True
+    stopped = False
+
+    def serve_forever(self, poll_interval: float = 0.0) -> None:
+        while not self.stopped:
+            self.handle_request()
+
+    def shutdown(self) -> None:
+        self.stopped = True
+        with suppress(OSError), socket.create_connection(self.server_address[:2], 1):  # type: ignore[arg-type]
+            return
 
 
 def _handler(healthy: Callable[[], bool]) -> type[BaseHTTPRequestHandler]:

@@ -11,7 +11,7 @@ from dosette.actions.doses import Taking
 from dosette.domain.errors import Forbidden, NotFound, Unauthorized
 from dosette.domain.members import SCOPES
 from dosette.storage import medicines as sql
-from dosette.storage.access import with_token
+from dosette.storage.access import with_link, with_token
 from dosette.storage.connection import Database, connect
 from dosette.testing import NOON
 
@@ -73,3 +73,8 @@ def test_a_token_does_only_what_its_scopes_say(home: Home, database_of: Callable
     with pytest.raises(Forbidden, match="admin:everything"):
         home.database.run(sql.LOW_STOCK, with_token(home.token, "admin:everything"), now=NOON)
     assert all(home.database.run(sql.LOW_STOCK, with_token(home.token, scope), now=NOON) for scope in SCOPES)
+
+
+def test_a_link_of_a_message_that_is_gone_leads_nowhere(home: Home):
+    with pytest.raises(NotFound, match="message of this link is gone"):
+        home.database.run(sql.LOW_STOCK, with_link(home.id), now=NOON)

@@ -12,7 +12,8 @@ from dosette_local.errors import CannotStart
 from dosette_local.ports import free_port, is_free
 
 ROLES = ("api", "scheduler", "worker", "backup")
-PASSWORDS = ("superuser", "redis", "signing", *ROLES)
+REDIS_USERS = ("api", "scheduler", "worker")
+PASSWORDS = ("superuser", "redis", "signing", "links", *ROLES, *(f"redis_{user}" for user in REDIS_USERS))
 LONGEST_PATH = 900  # bytes; PostgreSQL takes 1023 for the path of each of its files (MAXPGPATH)
 
 

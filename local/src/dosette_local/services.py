@@ -15,7 +15,9 @@ from dosette_local.stores import Stores
 
 METERED = ("scheduler", "worker", "display-agent")  # each gets a port for its metrics; the api has them on its own
 # What a process may not learn from the environment that the launcher was started in.
-WITHHELD = re.compile(r"(DATABASE(_REPLICA)?_URL|REDIS_URL|DOSETTE_(SECRET|METRICS_BIND|DB_PASSWORD_.*))(_FILE)?$")
+WITHHELD = re.compile(
+    r"(DATABASE(_REPLICA)?_URL|REDIS_URL|DOSETTE_(SECRET|LINK_KEY|METRICS_BIND|DB_PASSWORD_.*))(_FILE)?$"
+)
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,21 @@ def services(commands: Commands, stores: Stores, web_port: int, metrics: Mapping
         return Service(commands.program(name, words, bind | dict(environ)), port, "/health")
 
     def stored(role: str) -> dict[str, str]:
-        return {"DATABASE_URL": stores.database_of(role), "REDIS_URL": stores.redis}
+        return {"DATABASE_URL": stores.database_of(role), "REDIS_URL": stores.redis_of(role)}
 
-    answering = stored("api") | {"DOSETTE_BIND": f"{LOOPBACK}:{web_port}"}
-    planning = stored("scheduler") | {"DOSETTE_SECRET": commands.folder.passwords()["signing"]}
-    delivering = stored("worker") | {"DOSETTE_FILE_CHANNEL_DIR": os.fspath(commands.folder.deliveries)}
+    passwords = commands.folder.passwords()
+    linking = {"DOSETTE_LINK_KEY": passwords["links"]}
+    public_url = commands.environ.get("DOSETTE_PUBLIC_URL") or f"http://{LOOPBACK}:{web_port}"
+    answering = stored("api") | linking | {"DOSETTE_BIND": f"{LOOPBACK}:{web_port}"}
+    planning = stored("scheduler") | {"DOSETTE_SECRET": passwords["signing"]}
+    delivering = (
+        stored("worker")
+        | linking
+        | {
+            "DOSETTE_FILE_CHANNEL_DIR": os.fspath(commands.folder.deliveries),
+            "DOSETTE_PUBLIC_URL": public_url,
+        }
+    )
     showing = {
         "DOSETTE_DEVICE_DIR": os.fspath(commands.folder.device),
         "DOSETTE_DEVICE_REDIS": stores.redis_address,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
 from dosette_local.errors import CannotStart
-from dosette_local.folder import Folder
+from dosette_local.folder import REDIS_USERS, Folder
 from dosette_local.processes import Child, Pause
 from dosette_local.servers.postgres import Postgres
 from dosette_local.servers.valkey import Valkey
@@ -44,6 +44,7 @@ class Stores:
                 folder.valkey,
                 port=ports["valkey"],
                 password=self._passwords["redis"],
+                users={user: self._passwords[f"redis_{user}"] for user in REDIS_USERS},
                 log=folder.log("valkey"),
                 keeps_open=keeps_open,
                 pause=pause,
@@ -82,14 +83,14 @@ class Stores:
             return self._postgres.identity()
         return f"{_address(self._given_database)}{urlsplit(self._given_database).path}"
 
-    @property
-    def redis(self) -> str:
-        return self._valkey.url if self._valkey else self._given_redis
+    def redis_of(self, user: str) -> str:
+        """The URL for one of Dosette's services; a given server is reached as it was given."""
+        return self._valkey.url_of(user) if self._valkey else self._given_redis
 
     @property
     def redis_address(self) -> str:
         """HOST:PORT."""
-        return _address(self.redis)
+        return _address(self._valkey.url if self._valkey else self._given_redis)
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         """What a service may inherit: libpq's own variables are for a given database, not for ours."""

@@ -1,7 +1,9 @@
 """The command `dosette`, as a person types it."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,7 +11,10 @@ import psycopg2
 import pytest
 
 from conftest import Home, Server
+from dosette.actions import households
 from dosette.contracts.device_file import DeviceFile
+from dosette.storage import households as household_sql
+from dosette.storage.connection import Database
 from dosette_local.servers.postgres import Postgres
 
 
@@ -31,6 +36,17 @@ def test_a_demo_household_is_made_once(server: Server):
     assert (first.returncode, again.returncode) == (0, 0), first.stderr
     assert "lives here now" in first.stdout
     assert "nothing was changed" in again.stdout
+
+
+def test_the_demo_shows_who_is_told_next(server: Server, database_of: Callable[[str], Database]):
+    _dosette(server, "demo")
+    database = database_of("api")
+
+    members = json.loads(database.one(household_sql.LIST_MEMBERS, households.to_look_into(database, None))[0])["items"]
+
+    ana, bruno, clara = members
+    assert (bruno["second_id"], clara["second_id"], clara["third_id"]) == (ana["id"], ana["id"], bruno["id"])
+    assert (bruno["quiet_from"], bruno["quiet_until"], ana["names_medicines"]) == ("22:30", "06:30", True)
 
 
 def test_two_demos_at_once_make_one_household(server: Server):
@@ -56,6 +72,16 @@ def test_a_household_can_be_founded_and_joined(server: Server):
 
     assert '"name": "Rosa"' in told.stdout
     assert "not an IANA time zone" in _dosette(server, "found", "Elsewhere", "--zone", "Nowhere").stderr
+
+
+def test_a_contact_is_added_by_the_member_s_name_and_checked(home: Home):
+    told = _dosette(home.server, "contact", "add", "Bruno", "webhook", "https://home.example/hook")
+
+    assert '"secret": "whsec_' in told.stdout, told.stderr
+    stranger = _dosette(home.server, "contact", "add", "Zoe", "file", "zoe.jsonl")
+    wrong = _dosette(home.server, "contact", "add", "Bruno", "file", "../zoe")
+    assert "there is no member named Zoe" in stranger.stderr
+    assert (wrong.returncode, "a plain file name is wanted" in wrong.stderr) == (1, True)
 
 
 def test_a_token_is_printed_alone(home: Home):

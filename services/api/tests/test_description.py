@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cached_property
 from itertools import count
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 from zlib import crc32
 
 import psycopg2
@@ -32,7 +32,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from werkzeug.test import TestResponse
 
 from conftest import Home, found_home
-from dosette.actions import devices, doses, stock
+from dosette.actions import alarms, devices, doses, households, stock
 from dosette.actions.devices import ServerKeys
 from dosette.actions.doses import Taking
 from dosette.actions.stock import Line
@@ -54,10 +54,15 @@ FOR_AN_EMPTY_HOUSE = {"import_household"}
 SEED = 2026
 SLOWEST_S = 10
 MOST_TOLD = 5
+ALARMS = 5
 KEY = "Idempotency-Key"
 
 # Values that the API accepts and chance never finds, by name.
-USUAL = {"zone": ["Europe/Berlin", "Pacific/Apia"], "at": [NOON.isoformat(), (NOON - timedelta(days=1)).isoformat()]}
+USUAL = {
+    "zone": ["Europe/Berlin", "Pacific/Apia"],
+    "address": ["https://example.org/1", "https://example.org/2", "https://example.org/3"],
+    "at": [NOON.isoformat(), (NOON - timedelta(days=1)).isoformat()],
+}
 
 # msgspec's words for a value of the wrong shape; any other refusal is a rule that JSON Schema can't say, as is that a
 # whole number is written without a point.
@@ -105,9 +110,12 @@ class House:
         return told
 
     def ids(self, home: Home) -> Ids:
-        """By noun: a `medicine` is one of the table `medicines`. Of doses, only those of now: they can be taken."""
+        """By noun: a `medicine` is one of the table `medicines`. Of doses, only those of now: they can be taken. Of reminders, the
+        last ones: alarms, and of doses to come."""
         found = {table.removesuffix("s"): self._ids(table, home) for table in self._tables}
-        return found | {"dose": [str(dose["id"]) for dose in home.doses(until=NOON.replace(hour=13))]}
+        people = dict.fromkeys(("second", "third"), found["member"])
+        doses = [str(dose["id"]) for dose in home.doses(until=NOON.replace(hour=13))]
+        return found | people | {"dose": doses, "reminder": found["reminder"][-2 * ALARMS :]}
 
     def fingerprint(self) -> dict[str, str]:
         """Changes with any row of any table."""
@@ -169,6 +177,10 @@ def _live_in(home: Home, scheduler: Database, redis: Redis) -> None:
     for dose_id in [home.dose() for _ in range(10)][::3]:
         doses.take(home.database, home.writer(), Taking(NOON, dose_id), home.request(), NOON)
         doses.take_in(scheduler, a_press(panel, dose_id, at=NOON), NOON, NOON)
+    for number in range(ALARMS):
+        alarms.raise_one(scheduler, home.id, "panel_silent", str(uuid4()), {"about": f"Panel {number}"}, NOON)
+    for channel, address in (("file", "bruno.jsonl"), ("webhook", "https://example.org/hook")):
+        households.add_contact(home.database, home.console, home.bruno, channel, address, NOON)
     for medicine_id in {str(dose["medicine"]["id"]) for dose in home.doses()}:  # type: ignore[index]
         stock.refill(home.database, home.console, medicine_id, Line(Decimal(5), batch="B1"), home.request(), NOON)
 

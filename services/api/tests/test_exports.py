@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 
 from conftest import Server
-from dosette.actions import devices, doses, exports, households, reminders, schedules
+from dosette.actions import alarms, devices, doses, exports, households, reminders, schedules
 from dosette.actions.devices import ServerKeys
 from dosette.actions.reminders import Sent
 from dosette.domain.members import MEMBERS, READ, SCOPES
@@ -54,6 +54,8 @@ def full(api: Any, database_of: Callable[[str], Database]) -> Any:
     rule = {"kind": "as_needed", "steps": [{}], "most_per_24_h": "4.0", "pauses": [{"starts_on": "2026-05-01"}]}
     api.put(f"/medicines/{needed}/schedule", rule)
     households.add_contact(api.home.database, api.home.console, api.home.bruno, "file", "bruno.jsonl", NOON)
+    api.post("/contacts", {"member_id": api.home.ana, "channel": "webhook", "address": "https://example.org/hook"})
+    api.patch(f"/members/{api.home.bruno}", {"second_id": api.home.ana, "quiet_from": "22:30", "quiet_until": "06:30"})
     panel = devices.pair(
         api.home.database, api.home.console, "Kitchen", ServerKeys("secret"), "redis:6379", "", NOON
     ).device_id
@@ -62,10 +64,13 @@ def full(api: Any, database_of: Callable[[str], Database]) -> Any:
     api.post(f"/medicines/{needed}/take", {"override_reason": "why not"})
     api.post(f"/doses/{dose['id']}/snooze")
     api.clock.now = NOON + timedelta(minutes=31)
+    alarms.raise_one(scheduler, api.home.id, "low_stock", fixed, {"day": "2026-03-09"}, api.clock.now)
     rung = [each.id for each in reminders.tell_due(scheduler, api.clock.now) or ()]
     for claimed in reminders.claim(worker, rung, {"file": 9}, api.clock.now):
         sent = Sent(claimed.id, claimed.lease, claimed.attempts, api.clock.now)
         reminders.record(worker, [sent], api.clock.now)
+    reminder = next(each for each in api.get("/reminders").get_json()["items"] if each["dose"])
+    api.post(f"/reminders/{reminder['id']}/claim")
     api.post(f"/doses/{dose['id']}/take")
     api.post(f"/doses/{dose['id']}/correct", {"at": NOON.isoformat()})
     doses.take_in(scheduler, a_press(panel, dose["id"], at=NOON), api.clock.now, api.clock.now)
@@ -86,6 +91,26 @@ def test_a_household_moves_to_another_server_and_is_the_same_again(full: Any, el
     assert told.status_code == 200, told.text
     assert told.get_json() == {name: len(file.get_json()[name]) for name in LISTS}
     assert elsewhere("GET", "/export").data == file.data
+
+
+def test_alarms_stay_and_messages_tell_of_doses_alone(full: Any):
+    file = full.get("/export").get_json()
+
+    kept = {reminder["id"] for reminder in file["reminders"]}
+    told = [each for each in full.get("/reminders").get_json()["items"] if each["kind"] == "low_stock"]
+    assert told
+    assert not kept & {alarm["id"] for alarm in told}
+    assert file["deliveries"]
+    assert {each for delivery in file["deliveries"] for each in delivery["reminder_ids"]} <= kept
+
+
+def test_who_is_told_next_moves_too(full: Any, elsewhere: Any):
+    elsewhere("POST", "/import", data=full.get("/export").data, content_type="application/json")
+
+    bruno = elsewhere("GET", f"/members/{full.home.bruno}").get_json()
+
+    assert bruno == full.get(f"/members/{full.home.bruno}").get_json()
+    assert (bruno["second_id"], bruno["quiet_from"]) == (full.home.ana, "22:30")
 
 
 def test_the_same_state_gives_the_same_file_for_its_owner_alone(full: Any):
@@ -177,6 +202,16 @@ def _change(file: dict[str, Any], path: str, value: Any) -> None:
         ("deliveries.0.reminder_ids", ["01980000-0000-7000-8000-000000000001"], "deliveries[0].reminder_ids"),
         ("members.0.second_id", "01980000-0000-7000-8000-000000000001", "members[0].second_id"),
         ("members.0.quiet_from", "22:00:00", "members[0].quiet_until"),
+        ("members.1.third_id", "01980000-0000-7000-8000-000000000001", "members[1].third_id"),
+        ("contacts.0.channel", "pigeon", "contacts[0].channel"),
+        ("contacts.0.address", "../etc/passwd", "contacts[0].address"),
+        ("contacts.1.secret", "guess", "contacts[1].secret"),
+        ("reminders.0.kind", "low_stock", "reminders[0].kind"),
+        ("reminders.0.claimed_by", "01980000-0000-7000-8000-000000000001", "reminders[0].claimed_by"),
+        ("deliveries.0.reminder_ids", [], "deliveries[0].reminder_ids"),
+        ("deliveries.0.channel", "mqtt", "deliveries[0].channel"),
+        ("deliveries.0.device_id", "01980000-0000-7000-8000-000000000001", "deliveries[0].device_id"),
+        ("deliveries.0.made_at", None, "deliveries[0].made_at"),
         ("household.lead_days", 2_000_000_000, "household.lead_days"),
         ("household.closed_weekdays", [0, 1, 2, 3, 4, 5, 6], "household.closed_weekdays"),
         ("medicines.0.low_days", 10**12, "medicines[0].low_days"),

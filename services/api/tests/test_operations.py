@@ -90,6 +90,7 @@ def test_every_answer_is_of_the_shape_that_is_described(api: Any, device_id: str
     medicine_id = api.add_medicine()["id"]
     dose = api.dose_of(medicine_id)
     api.post(f"/doses/{dose['id']}/take")
+    api.post("/contacts", {"member_id": api.home.ana, "channel": "file", "address": "ana.jsonl"})
     described = api.get("/openapi.json").get_json()
     paths = [
         "/household",
@@ -100,6 +101,7 @@ def test_every_answer_is_of_the_shape_that_is_described(api: Any, device_id: str
         "/doses",
         "/history",
         "/devices",
+        "/contacts",
     ]
     paths += [f"/medicines/{medicine_id}", f"/medicines/{medicine_id}/schedule", f"/medicines/{medicine_id}/stock"]
 

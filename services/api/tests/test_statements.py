@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dosette.actions import devices, doses
+from dosette.actions import alarms, devices, doses
 from dosette.actions.devices import ServerKeys
 from dosette.storage.connection import Database
 from dosette.testing import NOON, a_press
@@ -83,6 +83,18 @@ CALLS = {
     "preview_trip": Call("POST", "/household/zone/preview", {"zone": "Asia/Tokyo"}),
     "list_members": Call("GET", "/members"),
     "add_member": Call("POST", "/members", {"name": "Clara"}, status=201),
+    "get_member": Call("GET", "/members/{bruno}"),
+    "change_member": Call("PATCH", "/members/{bruno}", {"second_id": "{ana}", "names_medicines": True}),
+    "list_contacts": Call("GET", "/contacts"),
+    "add_contact": Call(
+        "POST", "/contacts", {"member_id": "{bruno}", "channel": "mqtt", "address": "dosette/bruno"}, status=201
+    ),
+    "get_contact": Call("GET", "/contacts/{contact}"),
+    "remove_contact": Call("DELETE", "/contacts/{contact}", status=204),
+    "test_contact": Call("POST", "/contacts/{contact}/test", status=202),
+    "list_reminders": Call("GET", "/reminders"),
+    "claim_reminder": Call("POST", "/reminders/{reminder}/claim"),
+    "dismiss_reminder": Call("POST", "/reminders/{alarm}/dismiss"),
     "list_devices": Call("GET", "/devices"),
     "get_frame": Call("GET", "/devices/{device}/frame.png", status=404),
 }
@@ -98,7 +110,12 @@ def full(api: Any, database_of: Any) -> dict[str, str]:
     doses.take_in(database_of("scheduler"), a_press(panel.device_id, ids[11]), NOON, NOON)
     conflict = api.get("/conflicts").get_json()["items"][0]["id"]
     api.clock.now = NOON + timedelta(minutes=30)
+    alarms.raise_one(database_of("scheduler"), api.home.id, "low_stock", medicines[0], None, NOON)
+    contact = {"member_id": api.home.bruno, "channel": "file", "address": "bruno.jsonl"}
     names = {"medicine": medicines[0], "other": medicines[1], "dose": ids[0], "taken": ids[12], "bruno": api.home.bruno}
+    reminders = {each["kind"]: each["id"] for each in api.get("/reminders").get_json()["items"]}
+    names |= {"reminder": reminders["dose"], "alarm": reminders["low_stock"], "ana": api.home.ana}
+    names |= {"contact": api.post("/contacts", contact).get_json()["id"]}
     return names | {"conflict": conflict, "device": panel.device_id}
 
 

@@ -9,7 +9,9 @@ from dosette.domain.errors import Invalid, NotFound, Refused
 from dosette.storage import contacts as sql
 from dosette.storage.connection import Database, Entry
 
-WEBHOOK = "webhook"
+APPRISE, FILE, MQTT, WEBHOOK = "apprise", "file", "mqtt", "webhook"
+CHANNELS = (APPRISE, FILE, MQTT, WEBHOOK)
+"""Panels are told without a contact."""
 NO_SUCH_CONTACT = "there is no such contact in use in this household; GET /api/v1/contacts lists them"
 _SECRET_BYTES = 24
 
@@ -28,7 +30,7 @@ def add(
     Raises Invalid when there is no such member; Refused when the member has this contact already: each message would come twice.
     """
     secret = f"whsec_{b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()}" if channel == WEBHOOK else None
-    values = {"member": member_id, "channel": channel, "address": address, "secret": secret}
+    values = {"member": member_id, "channel": channel, "address": address, "signs": secret}
     outcome, body = database.one(sql.ADD, entry, now=now, **values, **request.values)
     told = answer(outcome, body, request.key)
     if told is not None:

@@ -4,18 +4,32 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from psycopg2 import Binary
 
+from dosette.actions import contacts
 from dosette.actions.replies import Answer, Request, answer
 from dosette.actions.schedules import offset_columns
-from dosette.domain.errors import NotFound, Refused
+from dosette.domain.errors import Invalid, NotFound, Refused
 from dosette.domain.members import SCOPES, scopes_of
 from dosette.domain.zones import offsets
 from dosette.storage import access
 from dosette.storage import households as sql
 from dosette.storage.access import at_console, looking_in, token_digest
 from dosette.storage.connection import Database, Entry
+
+NO_SUCH_MEMBER = "there is no such member in this household; GET /api/v1/members lists them"
+
+_WRONG = {
+    "no-second": ("second_id", NO_SUCH_MEMBER),
+    "no-third": ("third_id", NO_SUCH_MEMBER),
+    "second-self": ("second_id", "nobody is their own second person; name another member, or null"),
+    "third-self": ("third_id", "nobody is their own third person; name another member, or null"),
+    "third-second": ("third_id", "this member is the second person already; name another one, or null"),
+    "half-quiet": ("quiet_until", "quiet hours have a beginning and an end; send both, or null for both"),
+    "no-quiet": ("quiet_until", "quiet hours end at another time than they begin; send null for both to have none"),
+}
 
 
 def found(database: Database, name: str, zone: str, now: datetime) -> str:
@@ -64,17 +78,56 @@ def to_look_into(database: Database, name: str | None) -> Entry:
     return looking_in(_only(database, name))
 
 
-def add_member(database: Database, entry: Entry, name: str, role: str, request: Request, now: datetime) -> Answer:
-    """Raises Refused when the name is taken: on a panel, two Anas can't be told apart."""
-    row = database.one(sql.ADD_MEMBER, entry, name=name, role=role, now=now, **request.values)
+def add_member(
+    database: Database,
+    entry: Entry,
+    name: str,
+    role: str,
+    request: Request,
+    now: datetime,
+    fields: Mapping[str, object] = MappingProxyType({}),
+) -> Answer:
+    """`fields` are those that `change_member` knows. Raises as it does; Refused when the name is taken: on a panel, two Anas
+    can't be told apart."""
+    row = database.one(
+        sql.ADD_MEMBER, entry, name=name, role=role, fields=_member_json(fields), now=now, **request.values
+    )
     told = answer(row[0], row[1], request.key)
     if told is None:
-        raise Refused(f"there is a member named {name} already; take another name", {"field": "name"})
+        raise _wrong_member(row[0]) or Refused(
+            f"there is a member named {name} already; take another name", {"field": "name"}
+        )
+    return told
+
+
+def change_member(
+    database: Database, entry: Entry, member_id: str, fields: Mapping[str, object], request: Request, now: datetime
+) -> Answer:
+    """Changes what `fields` names: second_id, third_id, quiet_from, quiet_until, names_medicines; None clears.
+
+    Raises NotFound; Invalid, naming the field, when the three are not three members of the household, or quiet hours have one end.
+    """
+    row = database.one(
+        sql.CHANGE_MEMBER, entry, member=member_id, fields=_member_json(fields), now=now, **request.values
+    )
+    told = answer(row[0], row[1], request.key)
+    if told is None:
+        raise _wrong_member(row[0]) or NotFound(NO_SUCH_MEMBER)
     return told
 
 
 def add_contact(database: Database, entry: Entry, member_id: str, channel: str, address: str, now: datetime) -> None:
-    database.run(sql.ADD_CONTACT, entry, member=member_id, channel=channel, address=address, now=now)
+    """At the console, where nothing comes twice."""
+    contacts.add(database, entry, member_id, channel, address, Request(None, b""), now)
+
+
+def member_named(database: Database, entry: Entry, name: str) -> str:
+    """A member's id. Raises NotFound."""
+    members = json.loads(database.one(sql.LIST_MEMBERS, entry)[0])["items"]
+    found: str | None = next((each["id"] for each in members if each["name"] == name), None)
+    if found is None:
+        raise _no_member(name)
+    return found
 
 
 def add_token(
@@ -127,3 +180,12 @@ def _scopes_of(database: Database, entry: Entry, member: str | None) -> Sequence
 
 def _no_member(name: str | None) -> NotFound:
     return NotFound(f"there is no member named {name}; GET /api/v1/members lists them")
+
+
+def _wrong_member(outcome: str) -> Invalid | None:
+    field, why = _WRONG.get(outcome, ("", ""))
+    return Invalid(f"{field}: {why}", {"field": field}) if field else None
+
+
+def _member_json(fields: Mapping[str, object]) -> str:
+    return json.dumps(dict(fields), default=str)

@@ -21,6 +21,12 @@ def as_device(device_id: str) -> Entry:
     return Entry("SELECT enter_device(%(entry_device)s); ", {"entry_device": device_id})
 
 
+def with_link(delivery_id: str) -> Entry:
+    """Whoever follows a link in a message, as the person that it was sent to. Raises NotFound when it runs: the message or its
+    contact is gone."""
+    return Entry("SELECT enter_link(%(entry_delivery)s); ", {"entry_delivery": delivery_id})
+
+
 def at_console(household_id: str) -> Entry:
     """The person who runs the server, at its command line."""
     return Entry("SELECT enter_console(%(entry_household)s); ", {"entry_household": household_id})

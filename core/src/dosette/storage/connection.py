@@ -20,7 +20,16 @@ from psycopg2.extensions import cursor as Cursor
 from psycopg2.extensions import register_adapter
 from psycopg2.extras import UUID_adapter
 
-from dosette.domain.errors import Changed, DosetteError, Forbidden, Invalid, Refused, Unauthorized, Unavailable
+from dosette.domain.errors import (
+    Changed,
+    DosetteError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Refused,
+    Unauthorized,
+    Unavailable,
+)
 from dosette.metrics import counter, histogram
 
 STATEMENT_TIMEOUT_MS = 3000
@@ -252,6 +261,8 @@ def _error(error: psycopg2.Error) -> DosetteError | None:
     code = error.pgcode
     if code == "DO401":
         return Unauthorized("this token is unknown or was revoked; make one with: dosette token create")
+    if code == "DO404":
+        return NotFound("the message of this link is gone, or the contact that it was sent to was removed")
     if code == "DO409":
         return Refused(error.diag.message_primary or "")
     if code == "DO403":

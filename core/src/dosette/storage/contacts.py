@@ -27,7 +27,7 @@ ADD = Statement(
         SELECT id, household_id FROM members WHERE id = %(member)s AND household_id = entered_household()
     ), contact AS (
         INSERT INTO contacts (household_id, member_id, channel, address, secret, created_at)
-        SELECT household_id, id, %(channel)s, %(address)s, %(secret)s, %(now)s FROM person
+        SELECT household_id, id, %(channel)s, %(address)s, %(signs)s, %(now)s FROM person
          WHERE NOT EXISTS (SELECT FROM stored) AND NOT EXISTS (
                SELECT FROM contacts AS c
                 WHERE c.member_id = person.id AND c.channel = %(channel)s AND c.address = %(address)s AND c.removed_at IS NULL)
@@ -45,7 +45,7 @@ ADD = Statement(
     member="uuid",
     channel="text",
     address="text",
-    secret="text",
+    signs="text",
     key="text",
     request_hash="bytea",
     now="timestamptz",

@@ -1,4 +1,4 @@
-"""Households, their members and contacts."""
+"""Households and their members."""
 
 from dosette.storage.connection import Statement
 
@@ -70,12 +70,13 @@ NEW_ID = Statement("new_id", "SELECT uuidv7()::text")
 LIST_MEMBERS = Statement(
     "list_members",
     """
-    SELECT json_build_object(
-               'items', coalesce(json_agg(json_build_object('id', id, 'name', name, 'role', role, 'created_at', created_at)
-                                           ORDER BY id), '[]'),
-               'next_cursor', NULL)::text
-      FROM members WHERE household_id = entered_household()
+    SELECT json_build_object('items', coalesce(json_agg(member_json(m) ORDER BY m.id), '[]'), 'next_cursor', NULL)::text
+      FROM members AS m WHERE m.household_id = entered_household()
     """,
+)
+
+GET_MEMBER = Statement(
+    "get_member", "SELECT member_json(m)::text FROM members AS m WHERE m.id = %(member)s", member="uuid"
 )
 
 ROLE = Statement(
@@ -89,34 +90,56 @@ ADD_MEMBER = Statement(
     """
     WITH stored AS MATERIALIZED (
         SELECT body, same FROM kept_reply(%(key)s, %(request_hash)s)
+    ), wanted AS MATERIALIZED (
+        SELECT w.second_id, w.third_id, w.quiet_from, w.quiet_until, coalesce(w.names_medicines, false) AS names_medicines,
+               wrong_with(w) AS wrong
+          FROM jsonb_populate_record(NULL::members, %(fields)s) AS w WHERE NOT EXISTS (SELECT FROM stored)
     ), member AS (
-        INSERT INTO members (household_id, name, role, created_at)
-        SELECT entered_household(), %(name)s, %(role)s, %(now)s WHERE NOT EXISTS (SELECT FROM stored)
+        INSERT INTO members (household_id, name, role, second_id, third_id, quiet_from, quiet_until, names_medicines, created_at)
+        SELECT entered_household(), %(name)s, %(role)s, second_id, third_id, quiet_from, quiet_until, names_medicines, %(now)s
+          FROM wanted WHERE wrong IS NULL
         ON CONFLICT (household_id, name) DO NOTHING
         RETURNING *
     ), reply AS (
-        SELECT keep_reply(%(key)s, %(request_hash)s,
-                          jsonb_build_object('id', id, 'name', name, 'role', role, 'created_at', created_at), %(now)s) AS body
-          FROM member
+        SELECT keep_reply(%(key)s, %(request_hash)s, member_json(ROW (member.*)::members), %(now)s) AS body FROM member
     )
-    SELECT outcome(stored.same, reply.body, 'name-taken'), coalesce(reply.body, stored.body)::text
+    SELECT outcome(stored.same, reply.body, coalesce((SELECT wrong FROM wanted), 'name-taken')), coalesce(reply.body, stored.body)::text
       FROM (SELECT) AS always LEFT JOIN stored ON true LEFT JOIN reply ON true
     """,
     name="text",
     role="text",
+    fields="jsonb",
     key="text",
     request_hash="bytea",
     now="timestamptz",
 )
 
-ADD_CONTACT = Statement(
-    "add_contact",
+CHANGE_MEMBER = Statement(
+    "change_member",
     """
-    INSERT INTO contacts (household_id, member_id, channel, address, created_at)
-    VALUES (entered_household(), %(member)s, %(channel)s, %(address)s, %(now)s)
+    WITH stored AS MATERIALIZED (
+        SELECT body, same FROM kept_reply(%(key)s, %(request_hash)s)
+    ), wanted AS MATERIALIZED (
+        SELECT w.id, w.second_id, w.third_id, w.quiet_from, w.quiet_until, w.names_medicines, wrong_with(w) AS wrong
+          FROM members AS m CROSS JOIN LATERAL jsonb_populate_record(m, %(fields)s) AS w
+         WHERE m.id = %(member)s AND m.household_id = entered_household() AND NOT EXISTS (SELECT FROM stored)
+    ), changed AS (
+        UPDATE members AS m
+           SET second_id = w.second_id, third_id = w.third_id, quiet_from = w.quiet_from, quiet_until = w.quiet_until,
+               names_medicines = w.names_medicines
+          FROM wanted AS w WHERE m.id = w.id AND w.wrong IS NULL
+        RETURNING m.*
+    ), reply AS (
+        SELECT keep_reply(%(key)s, %(request_hash)s, member_json(ROW (changed.*)::members), %(now)s) AS body,
+               pg_notify('dosette', household_id::text)
+          FROM changed
+    )
+    SELECT outcome(stored.same, reply.body, coalesce((SELECT wrong FROM wanted), 'no-member')), coalesce(reply.body, stored.body)::text
+      FROM (SELECT) AS always LEFT JOIN stored ON true LEFT JOIN reply ON true
     """,
     member="uuid",
-    channel="text",
-    address="text",
+    fields="jsonb",
+    key="text",
+    request_hash="bytea",
     now="timestamptz",
 )

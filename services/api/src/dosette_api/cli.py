@@ -13,7 +13,8 @@ import msgspec
 import psycopg2
 
 from dosette import process
-from dosette.actions import devices, exports, history, households
+from dosette.actions import contacts, devices, exports, history, households
+from dosette.actions.contacts import CHANNELS
 from dosette.actions.devices import ServerKeys
 from dosette.actions.replies import Request
 from dosette.domain.errors import DosetteError
@@ -23,6 +24,7 @@ from dosette.storage.connection import Database
 from dosette.storage.migrate import ROLES as DATABASE_ROLES
 from dosette.storage.migrate import migrate as apply_migrations
 from dosette_api import demo as demonstration
+from dosette_api.contacts import check_address
 from dosette_api.moving import checked
 from dosette_api.shapes import Line
 
@@ -150,6 +152,26 @@ def add_member(started: Process, name: str, role: str, household: str | None) ->
     database = _database(started)
     home = households.at_home(database, household)
     click.echo(households.add_member(database, home, name, role, Request(None, b""), started.clock()).body)
+
+
+@main.group()
+def contact() -> None:
+    """Whom to tell, and how."""
+
+
+@contact.command("add")
+@click.argument("member")
+@click.argument("channel", type=click.Choice(CHANNELS))
+@click.argument("address")
+@click.option("--household", help="Name of the household, where there are several.")
+@_console
+def add_contact(started: Process, member: str, channel: str, address: str, household: str | None) -> None:
+    """Tell MEMBER through CHANNEL at ADDRESS; prints what was added, a webhook's secret this once."""
+    check_address(channel, address)
+    database = _database(started)
+    home = households.at_home(database, household)
+    member_id = households.member_named(database, home, member)
+    click.echo(contacts.add(database, home, member_id, channel, address, Request(None, b""), started.clock()).body)
 
 
 @main.group()

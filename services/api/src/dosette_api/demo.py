@@ -21,6 +21,8 @@ from dosette.storage.connection import Database, Entry
 NAME, ZONE = "Demo", "Europe/Berlin"
 WEEKS = timedelta(weeks=2)
 PEOPLE = (("Ana", "admin"), ("Bruno", "self"), ("Clara", "self"))
+TOLD_NEXT = {"Bruno": ("Ana",), "Clara": ("Ana", "Bruno")}
+"""Who is told of a dose that was not taken: the second person, and the third."""
 
 _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
@@ -156,6 +158,7 @@ def _fill(database: Database, now: datetime) -> None:
     began = now - WEEKS
     home = at_console(households.found(database, NAME, ZONE, began))
     people = {name: _person(database, home, name, role, began) for name, role in PEOPLE}
+    _tell_each_other(database, home, people, began)
     ids = {each.name: _put_in_cupboard(database, home, people[each.member], each, began) for each in _CUPBOARD}
     _live_through(database, home, began, now)
     _buy_a_box(database, home, ids["Metformin"], now - 3 * _DAY)
@@ -166,6 +169,17 @@ def _person(database: Database, home: Entry, name: str, role: str, began: dateti
     member_id: str = json.loads(households.add_member(database, home, name, role, _ANONYMOUS, began).body)["id"]
     households.add_contact(database, home, member_id, "file", f"{name.lower()}.jsonl", began)
     return member_id
+
+
+def _tell_each_other(database: Database, home: Entry, people: Mapping[str, str], began: datetime) -> None:
+    changes: dict[str, dict[str, object]] = {
+        name: dict(zip(("second_id", "third_id"), map(people.__getitem__, others), strict=False))
+        for name, others in TOLD_NEXT.items()
+    }
+    changes["Ana"] = {"names_medicines": True}
+    changes["Bruno"] |= {"quiet_from": "22:30", "quiet_until": "06:30"}
+    for name, fields in changes.items():
+        households.change_member(database, home, people[name], fields, _ANONYMOUS, began)
 
 
 def _put_in_cupboard(database: Database, home: Entry, member_id: str, medicine: _Medicine, began: datetime) -> str:

@@ -20,12 +20,20 @@ class Malformed(errors.Invalid):
     title = "The request can't be read"
 
 
+class Expired(DosetteError):
+    """It was here, and its time is over."""
+
+    code = "expired"
+    title = "Too late"
+
+
 _STATUS: dict[type[DosetteError], HTTPStatus] = {
     Malformed: HTTPStatus.BAD_REQUEST,
     errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
+    Expired: HTTPStatus.GONE,
     errors.Refused: HTTPStatus.CONFLICT,
     errors.OverLimit: HTTPStatus.CONFLICT,
     errors.Changed: HTTPStatus.CONFLICT,
@@ -37,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 def register(app: Flask) -> None:
-    app.register_error_handler(DosetteError, _ours)
+    app.register_error_handler(DosetteError, told)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _bug)
 
@@ -54,7 +62,8 @@ def problem(status: int, code: str, title: str, detail: str, facts: dict[str, ob
     return Response(json.dumps(body, ensure_ascii=False), status=status, mimetype="application/problem+json")
 
 
-def _ours(error: DosetteError) -> Response:
+def told(error: DosetteError) -> Response:
+    """One of our errors as a problem."""
     status = _STATUS[type(error)]
     answer = problem(status, error.code, error.title, error.message, error.facts)
     if status == HTTPStatus.UNAUTHORIZED:

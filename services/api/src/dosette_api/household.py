@@ -18,11 +18,12 @@ NAME = "dosette"
 
 @dataclass
 class Household:
-    """Everything outside the process that the API reaches."""
+    """Everything outside the process that the API reaches. `link_key`: of the links in messages; None: there are none."""
 
     database: Database
     clock: Clock
     redis_url: str | None
+    link_key: str | None = None
 
     def now(self) -> datetime:
         return self.clock()

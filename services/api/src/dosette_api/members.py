@@ -1,5 +1,7 @@
 """The household, its clock and its pharmacy; and its members."""
 
+from uuid import UUID
+
 from flask import Blueprint, Response
 from msgspec import UNSET, structs
 
@@ -22,6 +24,7 @@ from dosette_api.shapes import (
     HouseholdMoved,
     HouseholdTold,
     Member,
+    MemberChange,
     Members,
     NewMember,
     NewTrip,
@@ -89,5 +92,25 @@ def list_members() -> Response:
 def add_member() -> Response:
     """Adds a person; names are unique, for a panel can't tell two Anas apart."""
     entry, new, request = writer(MEMBERS), body(NewMember), maybe_action()
+    fields = structs.asdict(new)
+    name, role = fields.pop("name"), fields.pop("role")
     fp("A1")
-    return done(act.add_member(household().database, entry, new.name, new.role, request, household().now()), 201)
+    return done(act.add_member(household().database, entry, name, role, request, household().now(), fields), 201)
+
+
+@views.get("/members/<uuid:member_id>")
+@described(Member, refusals=(404,))
+def get_member(member_id: UUID) -> Response:
+    """One person."""
+    rows = household().database.run(sql.GET_MEMBER, reader(), member=member_id)
+    return page(rows[0][0] if rows else None, act.NO_SUCH_MEMBER)
+
+
+@views.patch("/members/<uuid:member_id>")
+@described(Member, json=MemberChange, refusals=(404,))
+def change_member(member_id: UUID) -> Response:
+    """Changes what is given; null clears: who is told after this person, when nobody wakes them, what messages may name."""
+    entry, given, request = writer(MEMBERS), body(MemberChange), maybe_action()
+    fields = {name: value for name, value in structs.asdict(given).items() if value is not UNSET}
+    fp("A1")
+    return done(act.change_member(household().database, entry, str(member_id), fields, request, household().now()))

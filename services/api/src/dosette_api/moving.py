@@ -14,10 +14,11 @@ from msgspec import Meta, Struct
 from dosette.actions.exports import FORMAT, VERSION
 from dosette.domain.errors import Invalid
 from dosette.domain.schedules import WEEKDAYS
+from dosette_api.contacts import check_address
 from dosette_api.errors import Malformed
 from dosette_api.reading import invalid
 from dosette_api.schedules import check, check_zone
-from dosette_api.shapes import Form, Line, NewSchedule, Note, check_years
+from dosette_api.shapes import Address, Channel, Form, Line, NewSchedule, Note, check_years
 
 Sum = Annotated[str, Meta(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,12})?$(?!\n)")]
 Amount = Annotated[str, Meta(pattern=r"^(?!0+(\.0+)?$)[0-9]{1,12}(\.[0-9]{1,12})?$(?!\n)")]
@@ -76,10 +77,10 @@ class DeviceRow(_Row):
 class ContactRow(_Row):
     id: UUID
     member_id: UUID
-    channel: Text
-    address: Text
+    channel: Channel
+    address: Address
     created_at: At
-    secret: Text | None
+    secret: Annotated[str, Meta(pattern=r"^whsec_[A-Za-z0-9+/]{32,88}={0,2}$(?!\n)")] | None
     removed_at: At | None
 
 
@@ -234,7 +235,7 @@ class StockEntryRow(_Row):
 class ReminderRow(_Row):
     id: UUID
     dose_id: UUID
-    kind: Line
+    kind: Literal["dose"]
     due_at: At
     status: Literal["waiting", "told", "dropped", "parked"]
     reason: Text | None
@@ -249,8 +250,8 @@ class DeliveryRow(_Row):
     id: UUID
     contact_id: UUID | None
     device_id: UUID | None
-    channel: Text
-    reminder_ids: list[UUID]
+    channel: Literal["panel"] | Channel
+    reminder_ids: Annotated[list[UUID], Meta(min_length=1)]
     urgent: bool
     status: Literal["waiting", "delivered", "dropped", "parked"]
     attempts: Count
@@ -330,6 +331,8 @@ def checked(raw: bytes) -> Export:
     check_zone(file.household.zone)
     for number, version in enumerate(file.schedule_versions):
         _check_version(f"schedule_versions[{number}]", version)
+    for number, contact in enumerate(file.contacts):
+        check_address(contact.channel, contact.address, f"contacts[{number}].address")
     for field, why in _faults(file):
         raise Invalid(f"{field}: {why}", {"field": field})
     return file
@@ -399,9 +402,12 @@ def _people(file: Export) -> Iterator[tuple[str, str]]:
         told = [each for each in (member.id, member.second_id, member.third_id) if each]
         if len(set(told)) < len(told):
             yield f"members[{number}].second_id", "the member, the second and the third person are three people"
+    channels: dict[UUID | None, str] = {contact.id: contact.channel for contact in file.contacts}
     for number, delivery in enumerate(file.deliveries):
         if (delivery.contact_id is None) == (delivery.device_id is None):
             yield f"deliveries[{number}].contact_id", "a message goes to a contact or to a panel"
+        elif delivery.channel != channels.get(delivery.contact_id, "panel"):
+            yield f"deliveries[{number}].channel", "it is not the one of its contact or panel"
 
 
 def _doubles(name: str, rows: Sequence[Struct], columns: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,12 @@ def application() -> Flask:
     common = Common.of(env)
     arm(common.faults)
     database = Database(env.text("DATABASE_URL"), "dosette-api")
-    return create_app(Household(database, clock_from(common.clock_file), env.optional("REDIS_URL")))
+    clock, redis_url, link_key = (
+        clock_from(common.clock_file),
+        env.optional("REDIS_URL"),
+        env.optional("DOSETTE_LINK_KEY"),
+    )
+    return create_app(Household(database, clock, redis_url, link_key))
 
 
 def main() -> None:

@@ -6,7 +6,9 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from dosette.actions.contacts import CHANNELS
 from dosette.domain.medicines import DECIMALS, FORMS, MEASURES
+from dosette.domain.reminders import ALARMS, DOSE
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 
@@ -42,6 +44,15 @@ LocalTime = Annotated[
         examples=["08:00", "21:30:15"],
     ),
 ]
+QuietTime = Annotated[
+    str,
+    Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]" + _END, description="Local wall-clock time", examples=["22:00"]),
+]
+Channel = Literal[CHANNELS]  # type: ignore[valid-type]
+Address = Annotated[
+    str,
+    Meta(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+" + _END, examples=["ntfys://ntfy.example/a-topic"]),
+]
 Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset")]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Weekdays = Annotated[tuple[Weekday, ...], Meta(min_length=1, max_length=7)]
@@ -70,8 +81,35 @@ def check_years(read: Struct) -> None:
 
 
 class NewMember(In):
+    """`second_id`, and then `third_id`, are told of a dose that was not taken. From `quiet_from` to `quiet_until` nobody wakes the
+    member unless it is critical. `names_medicines`: messages may name this member's medicines."""
+
     name: Line
     role: Literal["admin", "caregiver", "self", "viewer"] = "self"
+    second_id: UUID | None = None
+    third_id: UUID | None = None
+    quiet_from: QuietTime | None = None
+    quiet_until: QuietTime | None = None
+    names_medicines: bool = False
+
+
+class MemberChange(In):
+    """PATCH: what is left out stays, null clears."""
+
+    second_id: UUID | UnsetType | None = UNSET
+    third_id: UUID | UnsetType | None = UNSET
+    quiet_from: QuietTime | UnsetType | None = UNSET
+    quiet_until: QuietTime | UnsetType | None = UNSET
+    names_medicines: bool | UnsetType = UNSET
+
+
+class NewContact(In):
+    """`address` is, by channel: file: a plain file name, in the worker's folder; apprise: a service's address as Apprise has them;
+    webhook: an http or https URL; mqtt: a topic."""
+
+    member_id: UUID
+    channel: Channel
+    address: Address
 
 
 class NewIngredient(In):
@@ -144,7 +182,7 @@ class NewSchedule(In):
     `days_on` and `days_off` leave. elapsed: every `every_minutes`, counted from the last dose taken or from `anchor_at`.
     as_needed: one step with the amount; not before `min_gap_minutes` after the last, at most `most_per_24_h` in 24 hours."""
 
-    steps: Annotated[tuple[NewStep, ...], Meta(min_length=1, max_length=48)]
+    steps: Annotated[tuple[NewStep, ...], Meta(min_length=1, max_length=48, examples=[[{"time": "08:00"}]])]
     kind: Literal["fixed", "elapsed", "as_needed"] = "fixed"
     zone: Annotated[str, Meta(max_length=64, description="IANA zone; the household's when left out")] | None = None
     starts_on: date | None = None
@@ -258,6 +296,10 @@ class Loss(In):
     package_id: UUID | None = None
 
 
+class ContactQuery(In):
+    member: UUID | None = None
+
+
 class MedicineQuery(In):
     """`search` finds a part of the name or of an ingredient's; `low`: only those that run low, or only the others."""
 
@@ -339,7 +381,41 @@ class Member(Struct):
     id: UUID
     name: str
     role: str
+    second_id: UUID | None
+    third_id: UUID | None
+    quiet_from: str | None
+    quiet_until: str | None
+    names_medicines: bool
     created_at: datetime
+
+
+class DeliveryTold(Struct):
+    """A message to one contact or panel. `at`: when its fate was known; dropped: it was no longer so; parked: given up."""
+
+    id: UUID
+    status: Literal["waiting", "delivered", "dropped", "parked"]
+    error: str | None
+    attempts: int
+    made_at: datetime
+    at: datetime | None
+
+
+class Contact(Struct):
+    """`address` is masked where it lets others in: of apprise and webhook, its beginning and its end. `latest` is the latest message
+    that was sent there, or is about to be."""
+
+    id: UUID
+    member: Named
+    channel: Channel
+    address: str
+    created_at: datetime
+    latest: DeliveryTold | None
+
+
+class ContactAdded(Contact):
+    """`secret`: what a webhook's messages are signed with; it can't be seen again."""
+
+    secret: str | None
 
 
 class Ingredient(Struct):
@@ -599,7 +675,7 @@ class StockAdded(Struct):
 
 
 class Event(Struct):
-    """`by` is who, `on` which panel, `source` from where: api, panel, console or server."""
+    """`by` is who, `on` which panel, `source` from where: api, panel, link, mqtt, console or server."""
 
     seq: int
     kind: Literal["taken", "skipped", "snoozed", "missed", "undone", "corrected", "conflict"]
@@ -627,6 +703,34 @@ class EventMedicine(Struct):
     name: str
     strength: str
     unit: str
+
+
+class Reminder(Struct):
+    """`kind` is dose, or an alarm's: then `about` is what it is about, where that has a name, and `detail` what is known of it.
+    `next_at`: when it is told next; parked: it could not be told."""
+
+    id: UUID
+    kind: Literal[DOSE, *ALARMS]  # type: ignore[valid-type]
+    status: Literal["waiting", "told", "dropped", "parked"]
+    reason: str | None
+    member: Named | None
+    dose: Dose | None
+    about: Named | None
+    detail: dict[str, Any] | None
+    tellings: int
+    told_at: datetime | None
+    next_at: datetime | None
+    claimed_by: Named | None
+    claimed_at: datetime | None
+
+
+class DeliveryParked(DeliveryTold):
+    """`recipient` is the member or the panel that was not told."""
+
+    channel: str
+    recipient: str | None
+    contact_id: UUID | None
+    device_id: UUID | None
 
 
 class Device(Struct):
@@ -701,6 +805,17 @@ class Adherence(Struct):
 class History(Struct):
     items: list[Event]
     next_cursor: str | None
+
+
+class Contacts(Struct):
+    items: list[Contact]
+    next_cursor: None
+
+
+class Reminders(Struct):
+    items: list[Reminder]
+    next_cursor: None
+    parked: list[DeliveryParked]
 
 
 class Members(Struct):

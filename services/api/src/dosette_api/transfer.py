@@ -20,8 +20,8 @@ def register(app: Flask) -> None:
 def _lean(response: Response) -> Response:
     if response.is_streamed or response.mimetype not in ("application/json", "application/problem+json"):
         return response
-    response.headers["Vary"] = "Authorization, Accept-Encoding"
-    if request.method in ("GET", "HEAD") and response.status_code == 200:
+    response.headers["Vary"] = ", ".join(filter(None, (response.headers.get("Vary"), "Authorization, Accept-Encoding")))
+    if request.method in ("GET", "HEAD") and response.status_code == 200 and "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "private, no-cache"
         response.set_etag(hashlib.blake2b(response.get_data(), digest_size=12).hexdigest(), weak=True)
         response.make_conditional(request)

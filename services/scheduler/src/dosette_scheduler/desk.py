@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from threading import Event
 
 from dosette.actions import reminders
-from dosette.actions.reminders import ClaimedDelivery, Sent
+from dosette.actions.reminders import LEASE, ClaimedDelivery, Sent
 from dosette.clock import Clock, longest_wait_s
 from dosette.domain.errors import Unavailable
 from dosette.domain.reminders import wording
@@ -154,13 +154,13 @@ class Desk:
         now = self.clock()
         if self._known:
             free = self._free()
-            self._hand_out(reminders.claim(self.database, sorted(self._known), free, now), free)
+            self._hand_out(reminders.claim(self.database, sorted(self._known), free, now), free, now)
             self._known.clear()
         is_time = time.monotonic() >= self._swept_at + SWEEP_S
         if is_time or any(self._has_room(each) for each in self._hungry):
             self._hungry.clear()
             free = self._free()
-            self._hand_out(reminders.sweep(self.database, free, now), free)
+            self._hand_out(reminders.sweep(self.database, free, now), free, now)
         if is_time or self._suspects:
             self._look_for_suspects(now)
         if is_time:
@@ -172,7 +172,7 @@ class Desk:
             return
         found = reminders.claim_suspect(self.database, self.channels, now)
         self._suspects = {each.id for each in found}
-        self._hand_out(found, {})
+        self._hand_out(found, {}, now)
 
     def _free(self) -> dict[str, int]:
         busy = Counter(channel for channel, _ in self._under_way.values())
@@ -181,7 +181,7 @@ class Desk:
     def _has_room(self, channel: str) -> bool:
         return self._free()[channel] * 2 >= self.channels[channel].slots
 
-    def _hand_out(self, claimed: Iterable[ClaimedDelivery], free: dict[str, int]) -> None:
+    def _hand_out(self, claimed: Iterable[ClaimedDelivery], free: dict[str, int], now: datetime) -> None:
         fp("W2")
         taken: Counter[str] = Counter()
         for delivery in claimed:
@@ -191,18 +191,21 @@ class Desk:
                 log.error("given up", extra={"delivery_id": delivery.id, "channel": delivery.channel})
             else:
                 self._under_way[delivery.id] = (delivery.channel, time.monotonic())
-                self._lanes[delivery.channel].submit(self._send, delivery)
+                self._lanes[delivery.channel].submit(self._send, delivery, now + LEASE)
         self._hungry |= {channel for channel, room in free.items() if taken[channel] >= room}
         busy = Counter(channel for channel, _ in self._under_way.values())
         for channel in self.channels:
             _under_way.labels(channel).set(busy[channel])
         fp("W6")
 
-    def _send(self, delivery: ClaimedDelivery) -> None:
-        """In the channel's lane."""
+    def _send(self, delivery: ClaimedDelivery, until: datetime) -> None:
+        """In the channel's lane, if its turn comes before the lease ends: after that the dose may be taken, and somebody else
+        asks what still holds (a process that was frozen would say "take it now" when it thaws)."""
         error = None
         try:
             fp("W3")
+            if self.clock() >= until:
+                raise ChannelFailed("its lease ended before its turn")
             self.channels[delivery.channel].send(delivery.address, self._message(delivery))
             fp("W4")
         except ChannelFailed as failure:

@@ -1,0 +1,69 @@
+"""A panel's agent that is killed, frozen, broken or slow at each step of a press: what its lamp called saved is taken in, once."""
+
+import os
+import subprocess
+import time
+from datetime import timedelta
+
+import pytest
+
+from dosette.actions import devices
+from dosette.actions.devices import ServerKeys
+from dosette.testing import NOON
+from dosette_display.buttons import BOUNCE_S
+from tests.chaos.invariants import violations
+from tests.chaos.parts import HERE, KINDS, SECRET, Parts
+
+DUE = NOON + timedelta(seconds=1)
+LOOKS_FOR_S = 1.0
+"""So long somebody waits for the lamp."""
+PASSES = [("P1", 1), ("P2", 1), ("P2", 2), ("P3", 1), ("P4", 1), ("P5", 1), ("P6", 1), ("P6", 2)]
+
+
+@pytest.fixture
+def kitchen(parts: Parts) -> Parts:
+    """With a panel, a dose that is due, and a scheduler that takes presses in."""
+    home, address = parts.home, parts.redis_url.rpartition("@")[2].partition("/")[0]
+    paired = devices.pair(home.database, home.console, "Kitchen", ServerKeys(SECRET), address, "", NOON)
+    paired.write(parts.folder / "device.json")
+    home.dose(DUE)
+    parts.start("scheduler")
+    parts.eventually(lambda: parts.clock() > DUE)
+    return parts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("point", "number"), PASSES)
+def test_a_press_counts_once_though_the_agent_is_struck(kitchen: Parts, point: str, number: int, kind: str):
+    struck = kitchen.start("display", f"{point}:{kind}" if ":" in kind else f"{point}:{kind}:{number}")
+    kitchen.eventually(lambda: _press(kitchen) or struck.ended() or struck.is_frozen())
+
+    kitchen.strike(struck, kind)
+    kitchen.eventually(lambda: kitchen.count(_TAKEN) or _press(kitchen))
+    kitchen.eventually(lambda: kitchen.count(_TAKEN))
+
+    history = kitchen.history(NOON)
+    assert violations(history) == {}
+    assert [event.kind for event in history.events] == ["taken"]
+
+
+def _press(parts: Parts) -> bool:
+    """As somebody does who looks at the lamp: whether it said saved."""
+    try:
+        told = subprocess.run(
+            [HERE / "dosette-display", "press", "take"],
+            env={"PATH": "/usr/bin:/bin", "DOSETTE_DEVICE_DIR": os.fspath(parts.folder)},
+            capture_output=True,
+            text=True,
+            timeout=LOOKS_FOR_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    saved = told.returncode == 0 and told.stdout.startswith("saved")
+    parts.saved_presses += saved
+    time.sleep(0 if saved else BOUNCE_S)
+    return saved
+
+
+_TAKEN = "SELECT count(*) FROM doses WHERE status = 'taken'"
