@@ -1,5 +1,7 @@
 """The bus against a real server: what a device may reach, and what it may not."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from redis import Redis
 from redis.exceptions import NoPermissionError
@@ -24,16 +26,26 @@ def test_a_device_reads_its_plan_and_sends_a_press(redis: Redis, device: Redis):
 
     assert agent.plan("one") == b"plan"
     assert agent.wait_for_hint("one", "0", 0.1) != "0"
-    assert [(device_id, press) for device_id, _, press in server.presses(["one"], 0.1)] == [("one", b"press")]
+    assert [(entry.device_id, entry.sealed) for entry in server.presses(["one"], 0.1)] == [("one", b"press")]
 
 
 def test_a_forgotten_press_does_not_come_again(redis: Redis, device: Redis):
     Bus(device).send_press("one", b"press")
-    ((_, entry_id, _),) = Bus(redis).presses(["one"], 0.1)
+    (entry,) = Bus(redis).presses(["one"], 0.1)
 
-    Bus(redis).forget_press("one", entry_id)
+    Bus(redis).forget_press("one", entry.id)
 
     assert list(Bus(redis).presses(["one"], 0.05)) == []
+
+
+def test_a_sign_of_life_comes_over_the_same_stream(redis: Redis, device: Redis):
+    Bus(device).send_press("one", b"press")
+    Bus(device).send_life("one", b"life")
+
+    entries = list(Bus(redis).presses(["one"], 0.1))
+
+    assert [(entry.alive, entry.sealed) for entry in entries] == [(False, b"press"), (True, b"life")]
+    assert abs(datetime.now(UTC) - entries[0].sent_at) < timedelta(seconds=30)
 
 
 def test_a_device_shows_its_frame(redis: Redis, device: Redis):

@@ -31,6 +31,8 @@ def test_so_does_one_that_is_busy_in_a_call_that_lets_no_thread_run():
 
 
 def test_one_that_goes_on_lives():
-    ended = _ended("for _ in range(10):\n    time.sleep(0.1); process.goes_on(0.3)\nprint('lived', flush=True)\nimport os; os._exit(0)")
+    ended = _ended(
+        "for _ in range(10):\n    time.sleep(0.1); process.goes_on(0.3)\nprint('lived', flush=True)\nimport os; os._exit(0)"
+    )
 
     assert (ended.returncode, ended.stdout) == (0, "lived\n")

@@ -1,6 +1,8 @@
 """The doorbell: Redis behind the few things we ask of it. It may lose everything at any moment; PostgreSQL may not."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from redis import Redis
@@ -15,7 +17,7 @@ FRAME_LIVES_S = 300
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 10.0
 
-__all__ = ["Bus", "BusDown", "connect", "connect_device"]
+__all__ = ["Bus", "BusDown", "Entry", "connect", "connect_device"]
 
 BusDown = RedisError
 """What every call here raises when Redis is away, full or refuses: nothing was lost, try again later."""
@@ -39,6 +41,21 @@ def _limits(block_s: float) -> dict[str, Any]:
         "retry": Retry(NoBackoff(), 0),
         "health_check_interval": 0,
     }
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a device's stream: a sealed press, or a sealed sign of life."""
+
+    device_id: str
+    id: str
+    sealed: bytes
+    alive: bool
+
+    @property
+    def sent_at(self) -> datetime:
+        """When it came to Redis, by Redis's clock."""
+        return datetime.fromtimestamp(int(self.id.partition("-")[0]) / 1000, UTC)
 
 
 class Bus:
@@ -78,14 +95,20 @@ class Bus:
             pipeline.xadd(press_key(device_id), {"press": press})
         pipeline.execute()
 
-    def presses(self, device_ids: list[str], wait_s: float) -> Iterator[tuple[str, str, bytes]]:
-        """(device id, entry id, sealed press) of everything that waits; blocks up to `wait_s` when nothing does."""
+    def send_life(self, device_id: str, sealed: bytes) -> None:
+        """Once a minute, in the same stream as presses."""
+        self._redis.xadd(press_key(device_id), {"life": sealed})
+
+    def presses(self, device_ids: list[str], wait_s: float) -> Iterator[Entry]:
+        """Everything that waits, presses and signs of life; blocks up to `wait_s` when nothing does."""
         streams = {press_key(each): "0" for each in device_ids}
         device_of = {press_key(each).encode(): each for each in device_ids}
         answer = self._redis.xread(cast("Any", streams), count=100, block=int(wait_s * 1000))
         for stream, entries in cast("list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]", answer):
             for entry_id, fields in entries:
-                yield device_of[stream], entry_id.decode(), fields.get(b"press", b"")
+                alive = b"life" in fields
+                sealed = fields.get(b"life" if alive else b"press", b"")
+                yield Entry(device_of[stream], entry_id.decode(), sealed, alive)
 
     def forget_press(self, device_id: str, entry_id: str) -> None:
         self._redis.xdel(press_key(device_id), entry_id)

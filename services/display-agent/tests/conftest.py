@@ -85,7 +85,8 @@ class Kitchen:
 
     def presses(self) -> list[Press]:
         """Everything that was sent, each press once."""
-        sent = [Press.from_json(unseal(message, KEY)) for _, _, message in self.bus.presses([DEVICE], 0.01)]
+        entries = [entry for entry in self.bus.presses([DEVICE], 0.01) if not entry.alive]
+        sent = [Press.from_json(unseal(entry.sealed, KEY)) for entry in entries]
         return list({press.id: press for press in sent}.values())
 
     def frame(self) -> bytes | None:

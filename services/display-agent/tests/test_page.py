@@ -7,6 +7,7 @@ from decimal import Decimal
 from dosette import testing
 from dosette.contracts.plan import Plan
 from dosette.testing import NOON, a_dose, a_press
+from dosette_display import agent
 from dosette_display.page import Mark, Notice, State, changes_at, page_of
 
 DEVICE = "device"
@@ -218,3 +219,42 @@ def test_amounts_and_units_are_written_so_that_nobody_misreads_them():
     row = page_of(a_plan(dose), NOON, NOTHING).rows[0]
 
     assert (row.amount, row.strength) == ("2.5 puffs", "75 mcg")
+
+
+def test_who_has_claimed_a_dose_stands_beside_it():
+    plan = a_plan(dose := a_dose(claimed_by="Ana", member="Bruno"))
+
+    page = page_of(plan, dose.due_at, NOTHING)
+
+    assert page.lines == ("Ana has it: Bruno",)
+    assert page.takes == (dose.id,)
+
+
+def test_what_a_person_must_know_of_the_server_stands_on_every_page():
+    plan = a_plan(dose := a_dose(), alarms=("backup_old", "could_not_remind", "unheard of"))
+
+    for now in (dose.due_at, dose.due_at - 5 * HOUR):
+        page = page_of(plan, now, NOTHING)
+        assert page.lines[-2:] == ("Could not remind: see the pages.", "The backup is too old.")
+        assert page.alarm
+
+
+def test_a_backup_that_is_old_is_no_reason_to_shout():
+    plan = a_plan(dose := a_dose(), alarms=("backup_old",))
+
+    assert not page_of(plan, dose.due_at, NOTHING).alarm
+
+
+def test_messages_that_are_stuck_are_told_with_since_when():
+    plan = a_plan(dose := a_dose(), stuck_since=NOON)
+
+    page = page_of(plan, dose.due_at, NOTHING)
+
+    assert (page.lines, page.alarm) == (("Messages stuck since 12:00.",), True)
+
+
+def test_a_server_that_fell_silent_is_on_the_panel_within_two_minutes():
+    worst = agent.SILENT_AFTER + timedelta(seconds=agent.SILENT_FOR_S + agent.LONGEST_WAIT_S)
+
+    assert worst <= timedelta(seconds=120)
+    assert timedelta(seconds=60) < agent.SILENT_AFTER, "a plan comes every minute"

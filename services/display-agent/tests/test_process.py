@@ -197,8 +197,8 @@ def test_a_restart_goes_on_counting_presses(kitchen):
     kitchen.eventually(kitchen.journal_is_empty)
     kitchen.processes[0].kill()
     kitchen.processes[0].wait()
-    for _, entry, _ in kitchen.bus.presses(["01980000-0000-7000-8000-000000000001"], 0.01):
-        kitchen.bus.forget_press("01980000-0000-7000-8000-000000000001", entry)
+    for entry in kitchen.bus.presses(["01980000-0000-7000-8000-000000000001"], 0.01):
+        kitchen.bus.forget_press("01980000-0000-7000-8000-000000000001", entry.id)
 
     kitchen.start()
     time.sleep(0.3)

@@ -61,7 +61,9 @@ def test_redis_may_be_away_for_a_moment_and_after_a_minute_people_are_told(watch
     assert watch.look() == []
 
 
-def test_an_alarm_from_before_a_restart_is_ended_too(watch: Watch, database_of: Callable[[str], Database], redis: Redis):
+def test_an_alarm_from_before_a_restart_is_ended_too(
+    watch: Watch, database_of: Callable[[str], Database], redis: Redis
+):
     watch.look(answered=False)
     watch.look(AWAY_FOR, answered=False)
 
@@ -70,7 +72,9 @@ def test_an_alarm_from_before_a_restart_is_ended_too(watch: Watch, database_of: 
     assert watch.look() == []
 
 
-@pytest.mark.parametrize(("used", "told"), [(0.84, []), (0.85, [DISK_FILLING]), (0.949, [DISK_FILLING]), (0.95, [DISK_FULL])])
+@pytest.mark.parametrize(
+    ("used", "told"), [(0.84, []), (0.85, [DISK_FILLING]), (0.949, [DISK_FILLING]), (0.95, [DISK_FULL])]
+)
 def test_a_disk_that_fills_up_is_told_twice(watch: Watch, used: float, told: list[str]):
     watch.used[0] = used
 

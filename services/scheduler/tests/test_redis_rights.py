@@ -118,7 +118,9 @@ def test_what_is_none_of_its_work_is_refused(as_user: Callable[[str], Redis], us
         as_user(user).execute_command(*words.split(" "))  # type: ignore[no-untyped-call]
 
 
-@pytest.mark.parametrize("key", [f"dosette:plan:{ID}", f"dosette:hint:{ID}", f"dosette:press:{ID}", f"dosette:frame:{ID}"])
+@pytest.mark.parametrize(
+    "key", [f"dosette:plan:{ID}", f"dosette:hint:{ID}", f"dosette:press:{ID}", f"dosette:frame:{ID}"]
+)
 @pytest.mark.parametrize("user", ["worker", "api"])
 def test_only_the_scheduler_publishes(as_user: Callable[[str], Redis], user: str, key: str):
     with pytest.raises(NoPermissionError):

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from socket import socketpair
 from threading import Event, Thread
 
@@ -13,11 +13,12 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from conftest import Home
-from dosette.actions import devices, doses, households
+from dosette.actions import alarms, devices, doses, households, reminders
 from dosette.actions.devices import ServerKeys
 from dosette.actions.doses import Taking
-from dosette.bus import Bus, connect, connect_device
+from dosette.bus import Bus, Entry, connect, connect_device
 from dosette.contracts.device_file import DeviceFile
+from dosette.contracts.life import SignOfLife
 from dosette.contracts.names import DELIVERIES_QUEUE
 from dosette.contracts.plan import Plan
 from dosette.contracts.signing import seal, unseal
@@ -236,3 +237,94 @@ def test_a_sleeping_scheduler_stops_at_once(home: Home, database_of: Callable[[s
     assert time.monotonic() - started < 30
     woken.close()
     waker.close()
+
+
+def test_a_plan_says_who_has_claimed_what_and_what_is_wrong(
+    home: Home, database_of: Callable[[str], Database], redis: Redis, panel: DeviceFile
+):
+    households.add_contact(home.database, home.console, home.bruno, "file", "bruno.jsonl", NOON)
+    home.dose(DUE)
+    scheduler = database_of("scheduler")
+    reminders.tell_due(scheduler, DUE)
+    _execute(home, "UPDATE reminders SET claimed_by = %s", home.ana)
+    alarms.raise_everywhere(scheduler, "backup_old", DUE + timedelta(hours=1))
+    publisher = Publisher(scheduler, Bus(redis), KEYS)
+
+    publisher.publish(set(), DUE + timedelta(seconds=59))
+    before = _plan(redis, panel)
+    publisher.publish({home.id}, DUE + timedelta(seconds=61))
+    after = _plan(redis, panel)
+
+    assert (before.doses[0].claimed_by, before.alarms) == ("Ana", ("backup_old",))
+    assert (before.stuck_since, after.stuck_since) == (None, DUE)
+
+
+def test_a_device_that_lives_is_seen(
+    home: Home, redis: Redis, panel: DeviceFile, desk: None, database_of: Callable[[str], Database]
+):
+    life = SignOfLife(panel.device_id, DUE, True, 0)
+
+    Bus(redis).send_life(panel.device_id, seal(life.to_json(), panel.signing_key))
+
+    assert _eventually(lambda: _execute(home, "SELECT seen_at FROM devices") == [(DUE,)])
+
+
+def _signs(panel: DeviceFile, off: timedelta, late: timedelta = timedelta(0)) -> Entry:
+    now = datetime.now(UTC)
+    life = SignOfLife(panel.device_id, now + off, True, 0)
+    entry_id = f"{int((now - late).timestamp() * 1000)}-0"
+    return Entry(panel.device_id, entry_id, seal(life.to_json(), panel.signing_key), True)
+
+
+@pytest.mark.parametrize("off", [timedelta(seconds=70), timedelta(seconds=-70), timedelta(days=365)])
+def test_two_signs_in_a_row_whose_clock_disagrees_are_an_alarm_until_it_agrees_again(
+    home: Home, redis: Redis, panel: DeviceFile, database_of: Callable[[str], Database], off: timedelta
+):
+    desk = PressDesk(database_of("scheduler"), Bus(redis), KEYS, lambda: datetime.now(UTC), Event())
+    (device,) = devices.active(database_of("scheduler"))
+    kinds = "SELECT kind FROM reminders WHERE dose_id IS NULL AND status = 'waiting'"
+
+    desk._take_in(device, _signs(panel, off))
+    once = _execute(home, kinds)
+    desk._take_in(device, _signs(panel, off))
+    twice = _execute(home, kinds)
+    desk._take_in(device, _signs(panel, timedelta(seconds=5)))
+
+    assert (once, twice, _execute(home, kinds)) == ([], [("clock_wrong",)], [])
+
+
+def test_a_sign_that_waited_says_nothing_about_clocks(
+    home: Home, redis: Redis, panel: DeviceFile, database_of: Callable[[str], Database]
+):
+    desk = PressDesk(database_of("scheduler"), Bus(redis), KEYS, lambda: datetime.now(UTC), Event())
+    (device,) = devices.active(database_of("scheduler"))
+
+    for _ in range(3):
+        desk._take_in(device, _signs(panel, timedelta(minutes=-5), late=timedelta(minutes=5)))
+
+    assert _execute(home, "SELECT kind FROM reminders WHERE dose_id IS NULL") == []
+
+
+def _execute(home: Home, query: str, *values: object) -> list[tuple[object, ...]]:
+    with closing(connect_database(home.server.url("scheduler"), "test")) as link, link.cursor() as cursor:
+        cursor.execute(query, values)
+        return cursor.fetchall() if cursor.description else []
+
+
+def test_of_two_schedulers_one_leads_and_the_other_waits_for_its_end(
+    home: Home, database_of: Callable[[str], Database], redis: Redis
+):
+    home.dose(DUE)
+    first = _scheduler(home, database_of, redis, DUE)
+    second = _scheduler(home, database_of, redis, DUE)
+
+    first._round(set())
+    waits = second._round(set())
+    followed = (first.leads.is_set(), second.leads.is_set())
+    second.clock = lambda: DUE + timedelta(seconds=16)
+    second._round(set())
+    first.clock = second.clock
+    first._round(set())
+
+    assert (waits, followed) == (LONGEST_WAIT_S, (True, False))
+    assert (first.leads.is_set(), second.leads.is_set()) == (False, True)

@@ -59,6 +59,11 @@ def revoked(database: Database) -> list[str]:
     return [row[0] for row in database.run(sql.REVOKED)]
 
 
+def seen(database: Database, device: Device, now: datetime) -> None:
+    """The device has given a sign of life."""
+    database.run(sql.SEEN, device=device.id, now=now)
+
+
 def next_plan(database: Database, device: Device, keys: ServerKeys, now: datetime) -> bytes | None:
     """The sealed plan of 7 days, with a number of its own; None when the device was revoked meanwhile."""
     rows = database.run(sql.NEXT_PLAN, device=device.id, since=now - PLAN_BEHIND, until=now + PLAN_AHEAD, now=now)

@@ -39,9 +39,7 @@ def press(database: Database, household_id: str, member_id: str, button: str, no
     return [_pressed(database, household_id, member_id, button, dose_id, now) for dose_id in due]
 
 
-def _pressed(
-    database: Database, household_id: str, member_id: str, button: str, dose_id: str, now: datetime
-) -> str:
+def _pressed(database: Database, household_id: str, member_id: str, button: str, dose_id: str, now: datetime) -> str:
     entry, request = at_home_assistant(household_id, member_id), Request(None, b"")
     try:
         if button == "take":

@@ -30,6 +30,8 @@ class PlannedDose:
     closes_at: datetime
     status: str
     resolved_at: datetime | None
+    claimed_by: str | None = None
+    """Who has said "I've got it": a name."""
 
     @classmethod
     def of(cls, raw: dict[str, str]) -> "PlannedDose":
@@ -48,13 +50,15 @@ class PlannedDose:
             closes_at=_time(raw["closes_at"]),
             status=raw["status"],
             resolved_at=_time(raw["resolved_at"]) if raw["resolved_at"] else None,
+            claimed_by=raw.get("claimed_by"),
         )
 
 
 @dataclass(frozen=True)
 class Plan:
     """`number` grows with each plan of a device, so that one that comes late is known; `pressed` is the highest number of a
-    press that the server has taken in: the device may forget it."""
+    press that the server has taken in: the device may forget it. `alarms` are kinds of what a person must know of the server, the
+    most urgent first; `stuck_since` is set when something due has been waiting to be told for more than a minute."""
 
     device_id: str
     device: str
@@ -65,6 +69,8 @@ class Plan:
     issued_at: datetime
     valid_until: datetime
     doses: tuple[PlannedDose, ...]
+    alarms: tuple[str, ...] = ()
+    stuck_since: datetime | None = None
 
     @classmethod
     def from_json(cls, body: bytes) -> "Plan":
@@ -82,6 +88,8 @@ class Plan:
             issued_at=_time(raw["issued_at"]),
             valid_until=_time(raw["valid_until"]),
             doses=tuple(PlannedDose.of(dose) for dose in raw["doses"]),
+            alarms=tuple(raw.get("alarms") or ()),
+            stuck_since=_time(raw["stuck_since"]) if raw.get("stuck_since") else None,
         )
 
 

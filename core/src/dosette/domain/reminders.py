@@ -281,7 +281,9 @@ def wording(items: Sequence[Item], zone: str, now: datetime, clock_doubted: bool
 
     While the clock is doubted, nothing is called due or late.
     """
-    rows = sorted(items, key=lambda item: (_RANK.get(item.wording(now), len(_RANK)), item.member or "", item.due_at or _NEVER))
+    rows = sorted(
+        items, key=lambda item: (_RANK.get(item.wording(now), len(_RANK)), item.member or "", item.due_at or _NEVER)
+    )
     lines = [
         _line(kind, member, list(group), zone, now, clock_doubted)
         for (kind, member), group in groupby(rows, key=lambda item: (item.wording(now), item.member))

@@ -20,7 +20,7 @@ LIST = Statement(
     """
     SELECT json_build_object(
                'items', coalesce(json_agg(json_build_object('id', id, 'name', name, 'paired_at', paired_at, 'revoked_at', revoked_at,
-                                                              'last_press_at', last_press_at) ORDER BY id), '[]'),
+                                                              'last_press_at', last_press_at, 'seen_at', seen_at) ORDER BY id), '[]'),
                'next_cursor', NULL)::text
       FROM devices WHERE household_id = entered_household()
     """,
@@ -48,16 +48,37 @@ NEXT_PLAN = Statement(
                    SELECT jsonb_agg(jsonb_build_object(
                               'id', d.id, 'member', p.name, 'medicine', m.name, 'strength', m.strength, 'form', m.form, 'unit', m.unit,
                               'note', m.note, 'amount', amount_text(d.amount), 'opens_at', d.opens_at, 'due_at', d.due_at,
-                              'late_at', d.late_at, 'closes_at', d.closes_at, 'status', d.status, 'resolved_at', d.resolved_at)
+                              'late_at', d.late_at, 'closes_at', d.closes_at, 'status', d.status, 'resolved_at', d.resolved_at,
+                              'claimed_by', c.name)
                               ORDER BY d.due_at, p.name, m.name, d.id)
                      FROM doses AS d JOIN medicines AS m ON m.id = d.medicine_id JOIN members AS p ON p.id = d.member_id
+                     LEFT JOIN reminders AS r ON r.dose_id = d.id AND r.kind = 'dose' AND r.status = 'waiting'
+                     LEFT JOIN members AS c ON c.id = r.claimed_by
                     WHERE d.household_id = device.household_id AND d.status <> 'cancelled'
-                      AND d.due_at >= %(since)s AND d.due_at < %(until)s), '[]'))::text
+                      AND d.due_at >= %(since)s AND d.due_at < %(until)s), '[]'),
+               'alarms', (
+                   SELECT jsonb_agg(DISTINCT a.kind) FROM reminders AS a
+                    WHERE a.household_id = device.household_id AND a.status = 'waiting' AND a.dose_id IS NULL),
+               'stuck_since', (
+                   SELECT min(since) FROM (
+                       SELECT min(w.due_at) AS since FROM reminders AS w
+                        WHERE w.household_id = device.household_id AND w.status = 'waiting' AND w.due_at <= %(now)s - interval '60 seconds'
+                        UNION ALL
+                       SELECT min(w.made_at) FROM deliveries AS w
+                        WHERE w.household_id = device.household_id AND w.status = 'waiting' AND w.device_id IS NULL
+                          AND w.made_at BETWEEN %(now)s - interval '1 day' AND %(now)s - interval '60 seconds') AS stuck))::text
       FROM device JOIN households AS h ON h.id = device.household_id CROSS JOIN server
     """,
     device="uuid",
     since="timestamptz",
     until="timestamptz",
+    now="timestamptz",
+)
+
+SEEN = Statement(
+    "device_seen",
+    "UPDATE devices SET seen_at = %(now)s WHERE id = %(device)s RETURNING id",
+    device="uuid",
     now="timestamptz",
 )
 

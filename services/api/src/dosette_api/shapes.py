@@ -739,6 +739,7 @@ class Device(Struct):
     paired_at: datetime
     revoked_at: datetime | None
     last_press_at: datetime | None
+    seen_at: datetime | None
 
 
 class HouseholdTold(Struct):

@@ -39,8 +39,8 @@ NOTICE_S = 10.0
 NOT_SAVED_S = 60.0
 LAMP_SAVED_S = 3.0
 LOST_AFTER = timedelta(seconds=30)
-SILENT_AFTER = timedelta(seconds=150)
-"""A plan comes every minute, if only as a sign of life."""
+SILENT_AFTER = timedelta(seconds=95)
+"""A plan comes every minute, if only as a sign of life; two minutes after the last one the panel must say so."""
 SILENT_FOR_S = 10.0
 """After a start or a step of the clock every plan looks old: the server gets this long to send another."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

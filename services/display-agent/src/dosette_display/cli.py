@@ -87,7 +87,7 @@ class RunningAgent:
             answered=self._socket.answered if self._socket else lambda answer: None,
         )
         self._buttons = Buttons(self._agent, factory, self._socket.ignored if self._socket else lambda: None)
-        talk = Talk(self._agent.heard, self._agent.unsent, self._agent.sending)
+        talk = Talk(self._agent.heard, self._agent.unsent, self._agent.sending, self._agent.clock_synced)
         address = _redis_address(started.env, device)
         self._link = Link(device, address, talk, started.clock, self._stopping)
         self._agent.wire = self._link

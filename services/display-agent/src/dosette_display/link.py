@@ -15,6 +15,7 @@ from threading import Condition, Event
 from dosette.bus import Bus, BusDown, connect_device
 from dosette.clock import Clock
 from dosette.contracts.device_file import DeviceFile
+from dosette.contracts.life import SignOfLife
 from dosette.contracts.press import Press
 from dosette.contracts.signing import seal
 from dosette.faults import fp
@@ -42,6 +43,7 @@ class Talk:
     heard: Callable[[bytes], None]
     unsent: Callable[[], Sequence[Press]]
     sent: Callable[[], None]
+    clock_synced: Callable[[], bool] = lambda: True
 
 
 @dataclass
@@ -150,9 +152,13 @@ class Link:
             frame = self._frame
         if frame is not None and now >= self._frame_at + FRAME_EVERY_S:
             self._sender.show_frame(self.device.device_id, frame)
+            self._sender.send_life(self.device.device_id, seal(self._life().to_json(), self.device.signing_key))
             with self._wake:
                 if frame is self._frame:
                     self._frame_at = now
+
+    def _life(self) -> SignOfLife:
+        return SignOfLife(self.device.device_id, self.clock(), self.talk.clock_synced(), len(self.talk.unsent()))
 
     def _has_news(self) -> bool:
         presses = self.talk.unsent()[:BATCH]

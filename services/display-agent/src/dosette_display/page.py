@@ -92,7 +92,9 @@ def page_of(plan: Plan | None, now: datetime, state: State) -> Page:
     if plan is None:
         return _noticed(Page("No plan yet", lines=("Waiting for the server.", "Nothing is reminded.")), state)
     zone = ZoneInfo(plan.zone)
-    page = _alarm(plan, now, zone) or _offline(_doses(_with_presses(plan, state), now, zone, state), now, zone, state)
+    page = _alarm(plan, now, zone) or _offline(
+        _warned(_doses(_with_presses(plan, state), now, zone, state), plan, zone), now, zone, state
+    )
     return replace(
         _noticed(page, state),
         as_of=words.stamp(plan.issued_at, now, zone),
@@ -165,6 +167,15 @@ def _offline(page: Page, now: datetime, zone: ZoneInfo, state: State) -> Page:
     return replace(page, title="NOT UP TO DATE" if long else f"offline since {since}", alarm=True, lines=lines)
 
 
+def _warned(page: Page, plan: Plan, zone: ZoneInfo) -> Page:
+    """With what a person must know of the server."""
+    lines = [words.ALARMS[kind] for kind in words.ALARMS if kind in plan.alarms]
+    if plan.stuck_since:
+        lines.insert(0, f"Messages stuck since {words.clock(plan.stuck_since, zone)}.")
+    grave = bool(plan.stuck_since) or any(kind in plan.alarms for kind in words.GRAVE)
+    return replace(page, lines=(*page.lines, *lines), alarm=page.alarm or grave) if lines else page
+
+
 def _noticed(page: Page, state: State) -> Page:
     if state.notice is None or not _is_about(state.notice, page):
         return page
@@ -192,7 +203,8 @@ def _due_page(due: list[PlannedDose], undoes: tuple[str, ...], now: datetime, zo
     due.sort(key=lambda dose: dose.due_at)
     rows = tuple(_row(dose, Mark.LATE if _is_late(dose, now) else Mark.DUE, now, zone) for dose in due)
     title = f"{len(undoes)} done, hold: undo" if undoes else _due_title(rows)
-    return Page(title, rows, takes=tuple(dose.id for dose in due), undoes=undoes)
+    claims = dict.fromkeys(f"{dose.claimed_by} has it: {dose.member}" for dose in due if dose.claimed_by)
+    return Page(title, rows, lines=tuple(claims), takes=tuple(dose.id for dose in due), undoes=undoes)
 
 
 def _due_title(rows: tuple[Row, ...]) -> str:

@@ -13,6 +13,16 @@ COUNTED_UNITS = frozenset(
 )
 """A household writes its own units; only of these the plural is known."""
 
+ALARMS = {
+    "could_not_remind": "Could not remind: see the pages.",
+    "disk_full": "The server's disk is full.",
+    "clock_wrong": "Clocks disagree: see the pages.",
+    "redis_away": "The server is slow to hear.",
+    "backup_old": "The backup is too old.",
+}
+"""What a person at the panel must know of the server, the most urgent first."""
+GRAVE = frozenset({"could_not_remind", "disk_full"})
+
 
 def clock(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).strftime("%H:%M")

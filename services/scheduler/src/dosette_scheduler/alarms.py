@@ -22,7 +22,9 @@ AT_ONCE = 20
 FILLING, FULL = 0.85, 0.95
 
 log = logging.getLogger(__name__)
-_disk = gauge("dosette_disk_used_ratio", "How full the disk is that the scheduler stands on: on a small server, everybody's")
+_disk = gauge(
+    "dosette_disk_used_ratio", "How full the disk is that the scheduler stands on: on a small server, everybody's"
+)
 
 
 def disk_used() -> float:

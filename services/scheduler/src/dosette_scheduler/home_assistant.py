@@ -142,12 +142,19 @@ def _discovery(each: Sensors) -> Iterator[tuple[str, str]]:
     """The configuration topics of one member's device."""
     state, press = f"dosette/{each.member_id}/state", f"dosette/{each.member_id}/press"
     shared = {
-        "device": {"identifiers": [f"dosette_{each.member_id}"], "name": f"Medicine of {each.member}", "manufacturer": "Dosette"},
+        "device": {
+            "identifiers": [f"dosette_{each.member_id}"],
+            "name": f"Medicine of {each.member}",
+            "manufacturer": "Dosette",
+        },
         "availability_topic": STATUS,
     }
 
     def entity(component: str, object_id: str, **facts: object) -> tuple[str, str]:
-        unique = {"unique_id": f"dosette_{each.member_id}_{object_id}", "object_id": f"dosette_{object_id}_{each.member_id[-6:]}"}
+        unique = {
+            "unique_id": f"dosette_{each.member_id}_{object_id}",
+            "object_id": f"dosette_{object_id}_{each.member_id[-6:]}",
+        }
         topic = f"homeassistant/{component}/dosette_{each.member_id}/{object_id}/config"
         return topic, json.dumps({**shared, **unique, **facts})
 

@@ -25,7 +25,9 @@ from dosette_scheduler.channels.mqtt import MqttChannel, a_client, where
 from dosette_scheduler.home_assistant import HomeAssistant
 
 DUE = NOON + timedelta(minutes=30)
-NAMES = Statement("names_medicines", "UPDATE members SET names_medicines = true WHERE id = %(id)s RETURNING id", id="uuid")
+NAMES = Statement(
+    "names_medicines", "UPDATE members SET names_medicines = true WHERE id = %(id)s RETURNING id", id="uuid"
+)
 
 
 @dataclass
@@ -76,7 +78,9 @@ class Ear:
         self.heard: dict[str, str] = {}
         self._client = a_client(url, "test-ear")
         self._client.reconnect_delay_set(1, 1)
-        self._client.on_connect = lambda client, *_: client.subscribe([("dosette/#", 1), ("homeassistant/#", 1), ("pills", 1)])
+        self._client.on_connect = lambda client, *_: client.subscribe(
+            [("dosette/#", 1), ("homeassistant/#", 1), ("pills", 1)]
+        )
         self._client.on_message = self._on_message
         self._client.connect(*where(url))
         self._client.loop_start()
@@ -225,7 +229,9 @@ def test_after_the_broker_was_restarted_everything_is_said_again(home: Home, bro
 
     ear = Ear(broker.url)
 
-    assert _eventually(lambda: ear.heard.get("dosette/status") == "online" and f"dosette/{home.bruno}/state" in ear.heard)
+    assert _eventually(
+        lambda: ear.heard.get("dosette/status") == "online" and f"dosette/{home.bruno}/state" in ear.heard
+    )
     ear.close()
 
 
@@ -248,5 +254,3 @@ def test_what_was_taken_elsewhere_meanwhile_is_left_as_it_is(home: Home, databas
     doses.take(home.database, home.writer(), Taking(DUE, dose_id), home.request(), DUE)
 
     assert sensors.press(database_of("scheduler"), home.id, home.bruno, "take", DUE) == []
-
-

@@ -66,8 +66,8 @@ class MqttChannel:
 
 def a_client(url: str, name: str) -> Any:
     """A client that is told where and who, and not connected. Raises ValueError on an address that is none."""
-    from paho.mqtt.client import Client, MQTTProtocolVersion
-    from paho.mqtt.enums import CallbackAPIVersion
+    from paho.mqtt.client import Client
+    from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
     parts = urlsplit(url)
     if parts.scheme not in PORTS or not parts.hostname:

@@ -98,7 +98,9 @@ def _post(url: SplitResult, body: bytes, headers: dict[str, str]) -> tuple[int, 
     until = time.monotonic() + TIMEOUT_S
     secure = url.scheme == "https"
     connection = (
-        http.client.HTTPSConnection(url.hostname or "", url.port, timeout=TIMEOUT_S / 2, context=ssl.create_default_context())
+        http.client.HTTPSConnection(
+            url.hostname or "", url.port, timeout=TIMEOUT_S / 2, context=ssl.create_default_context()
+        )
         if secure
         else http.client.HTTPConnection(url.hostname or "", url.port, timeout=TIMEOUT_S / 2)
     )
