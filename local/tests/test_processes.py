@@ -1,5 +1,7 @@
 """Children never outlive the launcher, and leave nothing behind themselves."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ from dosette_local.errors import CannotStart
 from dosette_local.lock import is_held
 from dosette_local.logs import KEPT_BYTES, Log
 from dosette_local.processes import Child, Program, output_of
+from dosette_local.supervision import SILENT_TIMES, Watched
 
 # A launcher with one child, which has a child of its own; both hold the lock.
 LAUNCHER = """
@@ -110,3 +113,31 @@ def test_a_large_log_is_put_aside_when_a_child_starts(tmp_path: Path) -> None:
 
     assert log.path.read_bytes() == b"new"
     assert (tmp_path / "log.1").stat().st_size == KEPT_BYTES + 1
+
+
+def test_a_child_that_was_stopped_is_ended_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dosette_local.supervision.ASK_EVERY_S", 0.0)
+    child = Child(shell(tmp_path, "exec sleep 60"))
+    child.start()
+    first = child.pid
+    assert first
+    os.kill(first, signal.SIGSTOP)
+    watched = Watched(child, lambda: False)
+
+    said = [watched.look() for _ in range(SILENT_TIMES + 1)]
+
+    assert said[:-1] == [None] * (SILENT_TIMES - 1) + ["script did not answer any more and was ended"]
+    assert eventually(lambda: bool(watched.look()) or child.running())
+    child.kill()
+
+
+def test_a_child_that_answers_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dosette_local.supervision.ASK_EVERY_S", 0.0)
+    child = Child(shell(tmp_path, "exec sleep 60"))
+    child.start()
+    answers = iter([False, False, True, False, False, True])
+    watched = Watched(child, lambda: next(answers))
+
+    assert [watched.look() for _ in range(6)] == [None] * 6
+    assert child.running()
+    child.kill()

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from http.client import OK
 from pathlib import Path
 
 from dosette_local import lock
@@ -12,7 +13,7 @@ from dosette_local.errors import CannotStart, Stopped
 from dosette_local.folder import Folder, read_object
 from dosette_local.household import Access, Household, Settings
 from dosette_local.ports import answers
-from dosette_local.services import METERED, answers_well
+from dosette_local.services import METERED, answered
 from dosette_local.stores import given
 from dosette_local.terminal import Stopping, complain, live_with_parent, show, step
 
@@ -69,8 +70,8 @@ def status(_: argparse.Namespace) -> int:
         return 1
     url = str(read_object(folder.access).get("url", ""))
     ports = {name: port for name, port in read_object(folder.path / "ports.json").items() if isinstance(port, int)}
-    well = {"api": bool(url) and answers_well(int(url.rpartition(":")[2]), "/ready")}
-    well |= {name: answers_well(ports.get(name, 0), "/health") for name in METERED}
+    well = {"api": bool(url) and answered(int(url.rpartition(":")[2]), "/ready") == OK}
+    well |= {name: answered(ports.get(name, 0), "/health") == OK for name in METERED}
     well |= {name: answers(ports[name]) for name in ("postgres", "valkey") if (folder.path / name).exists()}
     show(url or "Not ready yet.")
     for name, is_well in well.items():

@@ -151,7 +151,7 @@ class Household:
     def _start_services(self, all_of_them: list[Service]) -> None:
         self.folder.deliveries.mkdir(mode=0o700, exist_ok=True)
         waiting = {Child(service.program): service for service in all_of_them}
-        self._services = [Watched(child) for child in waiting]
+        self._services = [Watched(child, service.answers) for child, service in waiting.items()]
         with self._step("starting " + ", ".join(service.program.name for service in all_of_them)):
             for child in waiting:
                 child.start()

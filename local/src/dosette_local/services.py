@@ -29,7 +29,11 @@ class Service:
     health: str
 
     def well(self) -> bool:
-        return answers_well(self.port, self.health)
+        return answered(self.port, self.health) == http.HTTPStatus.OK
+
+    def answers(self) -> bool:
+        """At all: a database that is away makes a service unwell, and ending the service would not bring it back."""
+        return answered(self.port, self.health) is not None
 
 
 @dataclass(frozen=True)
@@ -95,13 +99,13 @@ def _handed_on(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in environ.items() if not WITHHELD.match(name)}
 
 
-def answers_well(port: int, path: str) -> bool:
-    """Whether an HTTP server there answers 200; never through a proxy."""
+def answered(port: int, path: str) -> int | None:
+    """The status that an HTTP server there answers with, None when it does not; never through a proxy."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == http.HTTPStatus.OK
+        return connection.getresponse().status
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()

@@ -1,25 +1,33 @@
-"""Restarts a child that ended, at once or, when it keeps ending, after longer and longer."""
+"""Restarts a child that ended, at once or, when it keeps ending, after longer and longer; ends one that does not answer any more."""
 
 import time
+from collections.abc import Callable
 
 from dosette_local.processes import Child
 
 DELAYS_S = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_AFTER_S = 10.0
+ASK_EVERY_S = 15.0
+SILENT_TIMES = 3
+"""A process that hangs ends itself; one that was stopped (SIGSTOP) can't."""
 
 
 class Watched:
     """A child that is to run for ever."""
 
-    def __init__(self, child: Child) -> None:
+    def __init__(self, child: Child, answers: Callable[[], bool] | None = None) -> None:
+        """`answers` asks it whether it is there, whatever it says of itself."""
         self.child = child
+        self._answers = answers
+        self._ask_at = time.monotonic() + ASK_EVERY_S
+        self._silent = 0
         self._restarts_in_a_row = 0
         self._restart_at: float | None = None
 
     def look(self) -> str | None:
         """To be called often. Restarts it when the time has come; returns a line for the log when it has just ended."""
         if self.child.running():
-            return None
+            return self._ask()
         now = time.monotonic()
         if self._restart_at is None:
             delay_s = self._delay_s(now - self.child.started_at)
@@ -27,8 +35,20 @@ class Watched:
             return f"{self.child.program.name} {self._ending()}; starts again in {delay_s:g} s"
         if now >= self._restart_at:
             self._restart_at = None
+            self._silent, self._ask_at = 0, now + ASK_EVERY_S
             self.child.start()
         return None
+
+    def _ask(self) -> str | None:
+        """Now and then; ends the child when it was silent too often."""
+        if self._answers is None or time.monotonic() < self._ask_at:
+            return None
+        self._silent = 0 if self._answers() else self._silent + 1
+        self._ask_at = time.monotonic() + ASK_EVERY_S
+        if self._silent < SILENT_TIMES:
+            return None
+        self.child.kill()
+        return f"{self.child.program.name} did not answer any more and was ended"
 
     def _delay_s(self, lived_s: float) -> float:
         """None for a child that ended as it should after real work, as the worker does after its number of jobs."""
