@@ -112,6 +112,8 @@ class Scheduler:
             _term.set(term)
         if term is None:
             self.leads.clear()
+            _waiting.set(0)  # the leader says it
+            _lag.set(0)
         else:
             self.leads.set()
         _leads.set(self.leads.is_set())
