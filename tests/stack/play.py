@@ -33,7 +33,7 @@ SCRAPED = {"api", "scheduler", "worker", "display-agent"}
 UP_TIMEOUT_S = 900  # the first time, base images and wheels come over somebody's line
 WELL_TIMEOUT_S = 120
 AHEAD, BEFORE = timedelta(seconds=6), timedelta(seconds=1)
-TELLING_TIMEOUT_S = 30.0
+TELLING_TIMEOUT_S = 90.0
 SCRAPE_TIMEOUT_S = 60.0
 PRESSES, PRESS_TIMEOUT_S = 6, 5.0
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -139,9 +139,7 @@ def told(stack: "Stack", due_at: datetime) -> bool:
     """Whether the file channel wrote of a dose of this minute, since it fell due."""
     written = stack.run("exec", "-T", "worker", "cat", "/var/lib/dosette/deliveries/ana.jsonl", check=False)
     lines = [json.loads(line) for line in written.splitlines() if line.startswith("{")]
-    return any(
-        datetime.fromisoformat(line["at"]) >= due_at and line["text"].endswith(f"{due_at:%H:%M}") for line in lines
-    )
+    return any(datetime.fromisoformat(line["at"]) >= due_at and f"{due_at:%H:%M}" in line["text"] for line in lines)
 
 
 def frame(api: "Api") -> bytes:

@@ -14,7 +14,7 @@ _KINDS = {"due": "info", "late": "warning", "missed": "failure", "test": "info"}
 class AppriseChannel:
     """The library is imported with the first message, for it takes 19 MB."""
 
-    slots = 8
+    slots = 4  # none waits behind another: each is sent within its lease
     threads = 4
 
     def send(self, address: str, message: Message) -> None:

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 class MqttChannel:
     """`url` is the broker's, as mqtt://user:password@host:1883 (mqtts for TLS); None: none is set. An address is a topic."""
 
-    slots = 32
+    slots = 2
     threads = 1
 
     def __init__(self, url: str | None) -> None:
