@@ -46,7 +46,7 @@ def test_the_demo_shows_who_is_told_next(server: Server, database_of: Callable[[
 
     ana, bruno, clara = members
     assert (bruno["second_id"], clara["second_id"], clara["third_id"]) == (ana["id"], ana["id"], bruno["id"])
-    assert (bruno["quiet_from"], bruno["quiet_until"], ana["names_medicines"]) == ("22:30", "06:30", True)
+    assert (clara["quiet_from"], clara["quiet_until"], ana["names_medicines"]) == ("20:30", "06:30", True)
 
 
 def test_two_demos_at_once_make_one_household(server: Server):

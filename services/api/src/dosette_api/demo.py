@@ -177,7 +177,7 @@ def _tell_each_other(database: Database, home: Entry, people: Mapping[str, str],
         for name, others in TOLD_NEXT.items()
     }
     changes["Ana"] = {"names_medicines": True}
-    changes["Bruno"] |= {"quiet_from": "22:30", "quiet_until": "06:30"}
+    changes["Clara"] |= {"quiet_from": "20:30", "quiet_until": "06:30"}
     for name, fields in changes.items():
         households.change_member(database, home, people[name], fields, _ANONYMOUS, began)
 

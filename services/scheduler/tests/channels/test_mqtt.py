@@ -125,15 +125,15 @@ def _eventually(true: Callable[[], object]) -> bool:
 
 
 def test_a_message_arrives_on_its_topic(broker: Broker, ear: Ear):
-    assert _eventually(lambda: _says(broker, "pills"))
+    channel = MqttChannel(broker.url)
 
-    assert _eventually(lambda: "pills" in ear.heard)
+    def heard() -> bool:
+        """Said until the ear has subscribed."""
+        channel.send("pills", Message("key", "due", "time", NOON))
+        return "pills" in ear.heard
+
+    assert _eventually(heard)
     assert json.loads(ear.heard["pills"])["text"] == "time"
-
-
-def _says(broker: Broker, topic: str) -> bool:
-    MqttChannel(broker.url).send(topic, Message("key", "due", "time", NOON))
-    return True
 
 
 def test_a_broker_that_was_restarted_is_told_again(broker: Broker):
