@@ -14,9 +14,9 @@ from dosette_bench import results, targets
 from dosette_bench.bench import ONCE, Bench, Unwatched
 from dosette_bench.stack import Stack
 from dosette_bench.suites import scheduler
-from dosette_bench.suites.scheduler import GREAT, HERD, IDLE, KEPT, ONE, Limits
+from dosette_bench.suites.scheduler import GREAT, HERD, IDLE, KEPT, ONE, WAITING, Limits
 
-EVERY_ROW = {*IDLE, *ONE, *HERD, *GREAT, *KEPT}
+EVERY_ROW = {*IDLE, *ONE, *HERD, *GREAT, *WAITING, *KEPT}
 
 
 def test_every_row_is_measured(running: Stack):

@@ -20,6 +20,7 @@ from redis import Redis, RedisError
 from dosette.contracts.names import DELIVERIES_QUEUE
 from dosette.domain.members import SCOPES
 from dosette_bench.errors import CannotMeasure
+from dosette_bench.sink import Sink
 from dosette_bench.stack import Stack
 
 NAME = "Dosette bench"
@@ -57,6 +58,7 @@ class Village:
         self._people, self._medicines_each, self._critical = people, medicines_each, critical
         self._token = f"bench_{token_urlsafe(32)}"
         self._connection: Connection | None = None
+        self._sink: Sink | None = None
 
     def __enter__(self) -> "Village":
         self._vanish()
@@ -122,8 +124,16 @@ class Village:
         """The process that serves us here."""
         return int(self._one("SELECT pg_backend_pid()"))
 
+    def listen_at(self, sink: Sink | None) -> None:
+        """From now on everybody is told by a webhook there; None: by a file again."""
+        self._sink = sink
+        address, secret = (sink.url, "whsec_ZG9zZXR0ZQ==") if sink else (None, None)
+        self._run(_LISTEN, channel="webhook" if sink else "file", address=address, secret=secret)
+
     def messages(self) -> Counter[str]:
-        """How often each reminder was told, by the files that people read."""
+        """How often each reminder was told, by what people read."""
+        if self._sink is not None:
+            return Counter(self._sink.told)
         return Counter(
             item["reminder_id"]
             for path in self._files()
@@ -215,6 +225,10 @@ _SETTLE = """
     )
     INSERT INTO schedule_versions (medicine_id, number, household_id, zone, starts_on, critical, steps, created_at)
     SELECT id, 1, household_id, 'UTC', '2000-01-01', %(critical)s, '[]', now() FROM medicine
+"""
+_LISTEN = """
+    UPDATE contacts SET channel = %(channel)s, address = coalesce(%(address)s, 'dosette-bench-' || member_id), secret = %(secret)s
+     WHERE household_id IN (SELECT id FROM ours)
 """
 _MEMBER = """
     SELECT id::text FROM members WHERE household_id = (SELECT id FROM ours ORDER BY id LIMIT 1) ORDER BY id LIMIT 1

@@ -25,6 +25,7 @@ from dosette_bench.http import Client
 from dosette_bench.loop import Failed
 from dosette_bench.processes import Process
 from dosette_bench.samples import Load, Series
+from dosette_bench.sink import ANSWER_AFTER_S, Sink
 from dosette_bench.stack import Stack, free_port, wait_until
 from dosette_bench.village import MEDICINES_EACH, NAME, PEOPLE, Telling, Village
 
@@ -44,10 +45,12 @@ HERD = ("last_of_500_delivered", "due_to_delivered_500", "api_p95_while_500_are_
 GREAT = (
     "reminders_per_second",
     "reminders_per_second_two_workers",
-    "workers_doubled",
     "cpu_per_reminder",
     "rings_per_reminder",
 )
+WAITING = ("reminders_per_second_waiting", "reminders_per_second_waiting_two_workers", "workers_doubled")
+WAITING_AT_LEAST, WAITING_SHARE = 1000, 5
+"""Of the great herd: what two workers can tell through a channel that waits, within the limit."""
 KEPT = ("reminders_lost", "reminders_doubled")
 
 
@@ -70,7 +73,7 @@ class _Kept:
 def measure(bench: Bench, limits: Limits | None = None) -> None:
     """Adds the rows, for a stack of our own. What it puts into the database is gone again after."""
     limits, kept = limits or Limits(), _Kept()
-    with bench.may_fail(*IDLE, *ONE, *HERD, *GREAT, *KEPT), Village(bench.stack) as village:
+    with bench.may_fail(*IDLE, *ONE, *HERD, *GREAT, *WAITING, *KEPT), Village(bench.stack) as village:
         village.settle(1)
         if _any(bench, IDLE):
             _measure_idle(bench)
@@ -83,6 +86,9 @@ def measure(bench: Bench, limits: Limits | None = None) -> None:
         if _any(bench, GREAT):
             with bench.may_fail(*GREAT):
                 _measure_great_herd(bench, village, limits, kept)
+        if _any(bench, WAITING):
+            with bench.may_fail(*WAITING):
+                _measure_waiting(bench, village, limits, kept)
         counted = f"of {kept.due} that fell due; of the great herd only what was given up or left no message"
         bench.value("reminders_lost", kept.lost, "count", what=counted)
         bench.value(
@@ -145,7 +151,10 @@ def _measure_one_by_one(bench: Bench, village: Village, limits: Limits, kept: _K
     """Doses a second apart, by a schedule as a household makes it: schedules know whole seconds."""
     count = min(bench.sizes.rounds * DOSES_A_ROUND, MOST_STEPS)
     latency = _row(
-        bench, "due_to_delivered_idle", "ms", what="time-critical doses a second apart, planned by a schedule made over HTTP"
+        bench,
+        "due_to_delivered_idle",
+        "ms",
+        what="time-critical doses a second apart, planned by a schedule made over HTTP",
     )
     last = _plan_one_by_one(village, count)
     tellings = _watch(bench, village, "doses fall due one by one", last + limits.told_s)
@@ -166,7 +175,9 @@ def _plan_one_by_one(village: Village, count: int) -> float:
     with _answered():
         medicine = stack.ask("POST", "/api/v1/medicines", wanted)["id"]
         stack.ask(
-            "PUT", f"/api/v1/medicines/{medicine}/schedule", {"zone": "UTC", "critical": True, "window_minutes": 60, "steps": steps}
+            "PUT",
+            f"/api/v1/medicines/{medicine}/schedule",
+            {"zone": "UTC", "critical": True, "window_minutes": 60, "steps": steps},
         )
     return due[-1].timestamp()
 
@@ -314,36 +325,54 @@ class _Run:
 
 def _measure_great_herd(bench: Bench, village: Village, limits: Limits, kept: _Kept) -> None:
     """With one worker and with two, in turn: what else the machine does meanwhile bears on both."""
-    size, cores = bench.sizes.great_herd, len(os.sched_getaffinity(0))
+    size = bench.sizes.great_herd
     one, two = (_row(bench, name, "1/s", better="higher") for name in GREAT[:2])
-    shared = f"two workers over one, on {cores} cores, which they share with PostgreSQL, the scheduler and this program"
-    doubled = _row(bench, GREAT[2], "ratio", better="higher", what=shared)
-    cpu = _row(bench, GREAT[3], "ms", what=f"CPU time of scheduler, worker and PostgreSQL, {size} due at once")
+    cpu = _row(bench, GREAT[2], "ms", what=f"CPU time of scheduler, worker and PostgreSQL, {size} due at once")
     rings = _row(
-        bench, GREAT[4], "ratio", what="how many the scheduler rang for over how many were told; once is enough"
+        bench, GREAT[3], "ratio", what="how many the scheduler rang for over how many were told; once is enough"
     )
     bench.watcher.doing(f"settling {size // (PEOPLE * MEDICINES_EACH)} households")
     village.settle(size)
     runs: list[_Run] = []
     for _ in range(max(1, bench.sizes.rounds // 5)):
-        for row in (one, two, doubled, cpu, rings):
+        for row in (one, two, cpu, rings):
             row.next_round()
-        first = _great_herd(bench, village, limits, kept, "one worker")
+        first = _great_herd(bench, village, limits, kept, size, "one worker")
         _add_rate(one, first, limits)
         runs.append(first)
         _add_cpu(cpu, runs, limits)
         _add_or_fail(rings, first.rung / first.told if first.told else None, limits)
-        if _any(bench, GREAT[1:3]):
+        if bench.wants(GREAT[1]):
             with second_worker(bench.stack):
-                second = _great_herd(bench, village, limits, kept, "two workers")
+                second = _great_herd(bench, village, limits, kept, size, "two workers")
+            _add_rate(two, second, limits)
+
+
+def _measure_waiting(bench: Bench, village: Village, limits: Limits, kept: _Kept) -> None:
+    """Through a channel that waits for its answer, as all do that reach phones: what a worker more brings then."""
+    cores = len(os.sched_getaffinity(0))
+    size = min(bench.sizes.great_herd, max(WAITING_AT_LEAST, bench.sizes.great_herd // WAITING_SHARE))
+    one, two = (_row(bench, name, "1/s", better="higher") for name in WAITING[:2])
+    what = f"two workers over one, on {cores} cores; each message waits {ANSWER_AFTER_S * 1000:.0f} ms for its answer"
+    doubled = _row(bench, WAITING[2], "ratio", better="higher", what=what)
+    village.settle(size)
+    with Sink() as sink:
+        village.listen_at(sink)
+        for _ in range(max(1, bench.sizes.rounds // 5)):
+            for row in (one, two, doubled):
+                row.next_round()
+            first = _great_herd(bench, village, limits, kept, size, "one worker")
+            with second_worker(bench.stack):
+                second = _great_herd(bench, village, limits, kept, size, "two workers")
+            _add_rate(one, first, limits)
             _add_rate(two, second, limits)
             both = first.per_second and second.per_second
             _add_or_fail(doubled, second.per_second / first.per_second if both else None, limits)
+        village.listen_at(None)
 
 
-def _great_herd(bench: Bench, village: Village, limits: Limits, kept: _Kept, workers: str) -> _Run:
+def _great_herd(bench: Bench, village: Village, limits: Limits, kept: _Kept, size: int, workers: str) -> _Run:
     """All due at once, told for so long as the limit says; what is left then is called off and not counted."""
-    size = bench.sizes.great_herd
     before, rung = village.delivered(), _rung(bench.stack)
     began = village.fall_due(size)
     used = _Used(bench.stack, village.backend())
