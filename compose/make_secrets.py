@@ -11,7 +11,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 
 ROLES = ("api", "scheduler", "worker", "backup")
@@ -53,7 +53,7 @@ def _url(role: str, words: Mapping[str, str]) -> dict[str, str]:
 
 def _redis(words: Mapping[str, str]) -> str:
     """A user for each service, with the rights that the core says; the one without a name may do everything."""
-    rights = json.loads(files("dosette").joinpath("contracts", "redis_users.json").read_text())
+    rights = json.loads(resources.files("dosette").joinpath("contracts", "redis_users.json").read_text())
     users = [f"user dosette-{user} on >{words[f'redis_{user}']} {' '.join(rights[user])}" for user in REDIS_USERS]
     return "\n".join([f"requirepass {words['redis']}", *users, ""])
 

@@ -18,11 +18,14 @@ BUTTONS = ("take", "snooze", "skip")
 
 @dataclass(frozen=True)
 class Sensors:
-    """Of one member. `due` are ids of doses that may be taken now; `medicines` is empty unless the member lets them be named."""
+    """Of one member. `due` are ids of doses that may be taken now. `next_named` (what is due next, as people read it) and `medicines`
+    are empty unless the member lets medicines be named."""
 
     member_id: str
     member: str
     next_at: datetime | None
+    next_doses: int
+    next_named: tuple[str, ...]
     due: tuple[str, ...]
     medicines: tuple[Mapping[str, object], ...]
 
@@ -30,24 +33,30 @@ class Sensors:
 def read(database: Database, household_id: str, now: datetime) -> list[Sensors]:
     """Of every member of the household."""
     rows = database.run(sql.READ, serving(household_id), now=now)
-    return [Sensors(each, name, at, tuple(due), tuple(medicines)) for each, name, at, due, medicines in rows]
+    return [
+        Sensors(each, name, at, doses_then, tuple(named), tuple(due), tuple(medicines))
+        for each, name, at, doses_then, named, due, medicines in rows
+    ]
 
 
-def press(database: Database, household_id: str, member_id: str, button: str, now: datetime) -> list[str]:
-    """What became of each dose of the member that is due: done, or why not. A press that comes twice finds nothing due again."""
-    due = next((each.due for each in read(database, household_id, now) if each.member_id == member_id), ())
-    return [_pressed(database, household_id, member_id, button, dose_id, now) for dose_id in due]
+def press(database: Database, household_id: str, member_id: str, button: str, at: datetime, now: datetime) -> list[str]:
+    """What became of each dose of the member that was due when it was pressed, at `at`: done, or why not. A press that comes twice
+    finds nothing due again."""
+    due = next((each.due for each in read(database, household_id, at) if each.member_id == member_id), ())
+    return [_pressed(database, household_id, member_id, button, dose_id, at, now) for dose_id in due]
 
 
-def _pressed(database: Database, household_id: str, member_id: str, button: str, dose_id: str, now: datetime) -> str:
+def _pressed(
+    database: Database, household_id: str, member_id: str, button: str, dose_id: str, at: datetime, now: datetime
+) -> str:
     entry, request = at_home_assistant(household_id, member_id), Request(None, b"")
     try:
         if button == "take":
-            doses.take(database, entry, Taking(now, dose_id), request, now)
+            doses.take(database, entry, Taking(at, dose_id), request, now)
         elif button == "skip":
-            doses.skip(database, entry, dose_id, None, request, now, now)
+            doses.skip(database, entry, dose_id, None, request, at, now)
         else:
-            doses.snooze(database, entry, dose_id, now + SNOOZE, request, now)
+            doses.snooze(database, entry, dose_id, at + SNOOZE, request, now)
     except (Refused, OverLimit) as refused:
         return refused.code
     return "done"

@@ -1,10 +1,12 @@
 """MQTT against a real broker: messages arrive, Home Assistant finds its sensors, a button takes a dose once."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,13 +22,16 @@ from dosette.storage.access import at_console
 from dosette.storage.connection import Database, Statement
 from dosette.testing import NOON
 from dosette_local.ports import free_port, is_free
-from dosette_scheduler.channels import ChannelFailed, Message
-from dosette_scheduler.channels.mqtt import MqttChannel, a_client, where
+from dosette_scheduler.channels import TIMEOUT_S, ChannelFailed, Message
+from dosette_scheduler.channels.mqtt import MqttChannel, a_client, a_name, where
 from dosette_scheduler.home_assistant import HomeAssistant
 
 DUE = NOON + timedelta(minutes=30)
 NAMES = Statement(
     "names_medicines", "UPDATE members SET names_medicines = true WHERE id = %(id)s RETURNING id", id="uuid"
+)
+NAMES_NONE = Statement(
+    "names_no_medicines", "UPDATE members SET names_medicines = false WHERE id = %(id)s RETURNING id", id="uuid"
 )
 
 
@@ -76,6 +81,7 @@ class Ear:
 
     def __init__(self, url: str) -> None:
         self.heard: dict[str, str] = {}
+        self.everything: list[tuple[str, str]] = []
         self._client = a_client(url, "test-ear")
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda client, *_: client.subscribe(
@@ -85,8 +91,8 @@ class Ear:
         self._client.connect(*where(url))
         self._client.loop_start()
 
-    def say(self, topic: str, payload: str) -> None:
-        self._client.publish(topic, payload, qos=1).wait_for_publish(5)
+    def say(self, topic: str, payload: str, retain: bool = False) -> None:
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(5)
 
     def close(self) -> None:
         self._client.disconnect()
@@ -94,6 +100,7 @@ class Ear:
 
     def _on_message(self, client: Any, userdata: object, message: Any) -> None:
         self.heard[message.topic] = message.payload.decode()
+        self.everything.append((message.topic, message.payload.decode()))
 
 
 @pytest.fixture
@@ -105,11 +112,16 @@ def ear(broker: Broker) -> Iterator[Ear]:
 
 @pytest.fixture
 def bridge(home: Home, broker: Broker) -> Iterator[HomeAssistant]:
-    """Running, for a scheduler that leads."""
+    with _bridged(home, broker) as made:
+        yield made
+
+
+@contextmanager
+def _bridged(home: Home, broker: Broker) -> Iterator[HomeAssistant]:
+    """A bridge that runs, for a scheduler that leads."""
     leads, stopping = Event(), Event()
     leads.set()
-    database = home.server.database("scheduler")
-    made = HomeAssistant(database, broker.url, lambda: DUE, leads)
+    made = HomeAssistant(home.server.database("scheduler"), broker.url, lambda: DUE, leads)
     thread = Thread(target=made.run, args=(stopping,), daemon=True)
     thread.start()
     yield made
@@ -253,4 +265,89 @@ def test_what_was_taken_elsewhere_meanwhile_is_left_as_it_is(home: Home, databas
     dose_id = home.dose(DUE)
     doses.take(home.database, home.writer(), Taking(DUE, dose_id), home.request(), DUE)
 
-    assert sensors.press(database_of("scheduler"), home.id, home.bruno, "take", DUE) == []
+    assert sensors.press(database_of("scheduler"), home.id, home.bruno, "take", DUE, DUE) == []
+
+
+def test_no_two_connections_have_one_name_for_a_broker_ends_the_older_one():
+    names = [a_name("worker"), a_name("worker"), a_name("bridge")]
+
+    assert len(set(names)) == len(names)
+    assert max(map(len, names)) <= 23  # what every broker takes (MQTT 3.1.1, 3.1.3.1)
+
+
+def test_a_broker_that_hangs_is_given_up_before_the_lease_ends(broker: Broker):
+    channel = MqttChannel(broker.url)
+    channel.send("pills", Message("key", "due", "time", NOON))
+    assert broker.process
+    broker.process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+
+    for _ in range(2):
+        with pytest.raises(ChannelFailed, match="MQTT broker"):
+            channel.send("pills", Message("key", "due", "time", NOON))
+
+    assert time.monotonic() - began < 2 * TIMEOUT_S + 1
+
+
+def test_a_press_that_the_broker_kept_presses_nothing(home: Home, broker: Broker, ear: Ear):
+    home.dose(DUE)
+    ear.say(f"dosette/{home.bruno}/press", "take", retain=True)
+
+    with _bridged(home, broker):
+        assert _eventually(lambda: f"dosette/{home.bruno}/state" in ear.heard)
+        ear.say(f"dosette/{home.ana}/press", "take")
+        time.sleep(1)
+
+    assert home.doses()[0]["status"] == "pending"
+
+
+def test_a_press_is_about_what_was_due_then_and_not_about_what_fell_due_since(
+    home: Home, database_of: Callable[[str], Database]
+):
+    early, late = home.dose(DUE), home.dose(DUE + timedelta(minutes=20))
+
+    done = sensors.press(
+        database_of("scheduler"), home.id, home.bruno, "take", DUE + timedelta(minutes=5), DUE + timedelta(minutes=30)
+    )
+
+    assert done == ["done"]
+    assert {dose["id"]: dose["status"] for dose in home.doses() if dose["id"] in (early, late)} == {
+        early: "taken",
+        late: "pending",
+    }
+
+
+def test_the_last_will_of_a_leader_before_us_is_contradicted(broker: Broker, ear: Ear, bridge: HomeAssistant):
+    assert _eventually(lambda: ear.heard.get("dosette/status") == "online")
+
+    ear.say("dosette/status", "offline", retain=True)
+
+    assert _eventually(
+        lambda: [said for topic, said in ear.everything if topic == "dosette/status"][-2:] == ["offline", "online"]
+    )
+
+
+def test_a_name_that_may_not_be_told_any_more_is_taken_back(home: Home, broker: Broker, ear: Ear):
+    home.database.run(NAMES, at_console(home.id), id=home.bruno)
+    medicine_id = home.medicine("Metformin", "12")
+    config = f"homeassistant/sensor/dosette_{home.bruno}/stock_{medicine_id}/config"
+    with _bridged(home, broker):
+        assert _eventually(lambda: "Metformin" in ear.heard.get(config, ""))
+
+    home.database.run(NAMES_NONE, at_console(home.id), id=home.bruno)
+    with _bridged(home, broker) as bridge:  # another process: it knows of it from the broker alone
+        assert _eventually(lambda: bridge.heard({home.id}) or ear.heard[config] == "")
+
+
+def test_the_next_dose_says_what_it_is_where_medicines_may_be_named(home: Home, ear: Ear, bridge: HomeAssistant):
+    home.schedule(home.medicine("Metformin"), "14:00", amount="0.5")
+    home.schedule(home.medicine("Ramipril"), "14:00")
+    state = f"dosette/{home.bruno}/state"
+
+    bridge.heard({home.id})
+    assert _eventually(lambda: json.loads(ear.heard.get(state, "{}")).get("next") == {"doses": 2, "medicines": []})
+    home.database.run(NAMES, at_console(home.id), id=home.bruno)
+    bridge.heard({home.id})
+
+    named = ["Metformin 500 mg, 0.5 tablet", "Ramipril 500 mg, 1 tablet"]
+    assert _eventually(lambda: json.loads(ear.heard[state])["next"] == {"doses": 2, "medicines": named})

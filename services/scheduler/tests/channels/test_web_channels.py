@@ -1,6 +1,8 @@
 """Webhook and Apprise against real peers: an HTTP server that behaves, and some that don't; a mail server."""
 
+import io
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from dosette.testing import NOON
 from dosette_local.ports import free_port
 from dosette_scheduler.channels import TIMEOUT_S, Action, ChannelFailed, Message
 from dosette_scheduler.channels.apprise import AppriseChannel
+from dosette_scheduler.channels.deadline import MOST_LEFT_BEHIND, Deadline
 from dosette_scheduler.channels.webhook import WebhookChannel, signature
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # what Apprise imports
@@ -108,7 +111,22 @@ def test_anything_but_success_is_a_failure_with_its_status_and_no_redirect_is_fo
     assert len(sink.requests) == 1
 
 
-@pytest.mark.parametrize("address", ["", "ftp://host/x", "http://", "no url", "file:///etc/passwd"])
+@pytest.mark.parametrize("date", ["Tue, 24 Nov 2026 00:00:00 -0000", "Tue, 24 Nov 2026 00:00:00", "yesterday", ""])
+def test_whatever_an_answer_says_of_its_date_the_message_has_arrived(sink: Sink, date: str):
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(f"HTTP/1.1 204 No Content\r\nDate: {date}\r\n\r\n".encode())
+
+    sink.answer = answer
+
+    WebhookChannel().send(sink.url, MESSAGE)
+
+    assert len(sink.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "ftp://host/x", "http://", "no url", "file:///etc/passwd", "https://[::1/x", "http://host:abc/", "http://h:0"],
+)
 def test_an_address_that_is_no_web_address_is_a_failure(address: str):
     with pytest.raises(ChannelFailed, match="no http or https URL"):
         WebhookChannel().send(address, MESSAGE)
@@ -162,6 +180,56 @@ def test_ntfy_is_told_through_apprise_with_the_answers_as_links(sink: Sink):
     assert "Taken: https://dosette.example/link/abc" in body.decode().replace("\\n", "\n")
 
 
+@pytest.mark.parametrize("answer", [_hang, _drip])
+def test_a_service_that_hangs_or_drips_is_given_up_before_the_lease_ends(
+    sink: Sink, answer: Callable[[BaseHTTPRequestHandler], None]
+):
+    sink.answer = answer
+    began = time.monotonic()
+
+    with pytest.raises(ChannelFailed, match="ntfy: "):
+        AppriseChannel().send(f"ntfy://{sink.url.removeprefix('http://')}/pills", MESSAGE)
+
+    assert time.monotonic() - began < TIMEOUT_S + 1
+
+
+def test_a_service_that_lets_everybody_wait_is_not_asked_by_ever_more_threads():
+    deadline, let_go = Deadline(0.01), threading.Event()
+    for _ in range(MOST_LEFT_BEHIND):
+        with pytest.raises(ChannelFailed, match="no whole answer"):
+            deadline.keep(let_go.wait)
+
+    with pytest.raises(ChannelFailed, match="too many"):
+        deadline.keep(let_go.wait)
+    let_go.set()
+
+    time.sleep(0.2)
+    assert deadline.keep(lambda: "again") == "again"
+
+
+def test_nothing_of_an_address_is_logged_or_told(sink: Sink, log: io.StringIO):
+    sink.status = 500
+    host = sink.url.removeprefix("http://")
+
+    with pytest.raises(ChannelFailed) as failed:
+        AppriseChannel().send(f"ntfy://anna:ge%40heim@{host}/very-secret-topic", MESSAGE)
+
+    said = log.getvalue() + str(failed.value)
+    assert [word for word in ("ge@heim", "ge%40heim", "secret-topic", "Bruno") if word in said] == []
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What a process would write that logs everything (pytest's own also hears loggers that tell nobody)."""
+    written, root = io.StringIO(), logging.getLogger()
+    handler, level = logging.StreamHandler(written), root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield written
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
 def test_a_service_that_refuses_is_a_failure_that_says_why_and_no_secret(sink: Sink):
     sink.status = 401
     host = sink.url.removeprefix("http://")
@@ -185,7 +253,7 @@ class _Mailbox:
     def __init__(self) -> None:
         self.mails: list[Any] = []
 
-    async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
+    async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:  # noqa: N802  aiosmtpd's name
         self.mails.append(envelope)
         return "250 OK"
 

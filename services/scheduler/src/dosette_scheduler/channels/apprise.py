@@ -2,28 +2,42 @@
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
+from threading import get_ident
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 from dosette_scheduler.channels import TIMEOUT_S, ChannelFailed, Message
+from dosette_scheduler.channels.deadline import Deadline
 
 _KINDS = {"due": "info", "late": "warning", "missed": "failure", "test": "info"}
+_SHORTEST_SECRET = 4
 
 
 class AppriseChannel:
-    """The library is imported with the first message, for it takes 19 MB."""
+    """The library is imported with the first message, for it takes 19 MB. None waits in a queue: a mail has no key by which
+    its reader would see one of two."""
 
-    slots = 4  # none waits behind another: each is sent within its lease
+    slots = 4
     threads = 4
 
+    def __init__(self) -> None:
+        self._deadline = Deadline()
+
     def send(self, address: str, message: Message) -> None:
-        scheme = urlsplit(address).scheme or "an address without scheme"
-        said: list[str] = []
-        with _listening(said):
+        scheme = address.partition("://")[0] if "://" in address else "an address without scheme"
+        try:
+            self._deadline.keep(lambda: self._notify(address, message))
+        except ChannelFailed as failure:
+            raise ChannelFailed(f"{scheme}: {failure}") from None
+
+    def _notify(self, address: str, message: Message) -> None:
+        with _listening() as said:
             service = self._library.Apprise.instantiate(_hurried(address), suppress_exceptions=True)
             if service is None:
-                raise ChannelFailed(f"{scheme}: Apprise does not take this address: {_why(said, address)}")
+                raise ChannelFailed(f"Apprise does not take this address: {_why(said, address)}")
             sent = service.notify(
                 body=_body(message),
                 title=message.title,
@@ -31,12 +45,15 @@ class AppriseChannel:
                 body_format="text",
             )
         if not sent:
-            raise ChannelFailed(f"{scheme}: {_why(said, address)}")
+            raise ChannelFailed(_why(said, address))
 
     @cached_property
     def _library(self) -> Any:
         import apprise
 
+        logging.getLogger("apprise").propagate = False  # it names topics and receivers
+        logging.getLogger("apprise").setLevel(logging.WARNING)
+        logging.getLogger("urllib3").setLevel(logging.WARNING)  # it tells whole paths, and Telegram's hold the token
         return apprise
 
 
@@ -46,42 +63,47 @@ def _body(message: Message) -> str:
 
 def _hurried(address: str) -> str:
     """With time-outs that end before a lease does (Apprise knows `cto` and `rto` for all of its services)."""
-    given = urlsplit(address).query
+    given = address.partition("?")[2]
     limits = [f"{name}={TIMEOUT_S / 2:g}" for name in ("cto", "rto") if not re.search(rf"(^|&){name}=", given)]
     if not limits:
         return address
     return f"{address}{'&' if '?' in address else '?'}{'&'.join(limits)}"
 
 
-class _listening:
+@contextmanager
+def _listening() -> Iterator[list[str]]:
     """What Apprise logs in this thread while the block lasts: its only word on why something failed."""
-
-    def __init__(self, said: list[str]) -> None:
-        self._handler = _Keeper(said)
-
-    def __enter__(self) -> None:
-        logging.getLogger("apprise").addHandler(self._handler)
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger("apprise").removeHandler(self._handler)
+    keeper = _Keeper()
+    logger = logging.getLogger("apprise")
+    logger.addHandler(keeper)
+    try:
+        yield keeper.said
+    finally:
+        logger.removeHandler(keeper)
 
 
 class _Keeper(logging.Handler):
-    def __init__(self, said: list[str]) -> None:
+    def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._said = said
-        self._thread = logging.LogRecord("", 0, "", 0, "", (), None).thread
+        self.said: list[str] = []
+        self._thread = get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.thread == self._thread:
-            self._said.append(record.getMessage())
+            self.said.append(record.getMessage())
 
 
 def _why(said: list[str], address: str) -> str:
     """Its reason, without what of the address is a secret."""
-    reason = "; ".join(said)[-300:] or "it says nothing about why"
-    parts = urlsplit(address)
-    secrets = {parts.password, parts.username, *filter(lambda part: len(part) > 7, re.split(r"[/?&=@:]", address))}
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+    reason = "; ".join(said) or "it says nothing about why"
+    for secret in sorted(_secrets(address), key=len, reverse=True):
         reason = reason.replace(secret, "…")
-    return reason
+    return reason[-300:]
+
+
+def _secrets(address: str) -> set[str]:
+    """Every part of an address may be one, in many services even the host; as it is written and as it is meant."""
+    rest = address.partition("://")[2]
+    login = re.split("[:@]", rest.rpartition("@")[0])
+    parts = [*filter(None, login), *(each for each in re.split(r"[/?&=@:#,]", rest) if len(each) >= _SHORTEST_SECRET)]
+    return {each for part in parts for each in (part, unquote(part))}

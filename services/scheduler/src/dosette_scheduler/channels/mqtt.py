@@ -6,8 +6,10 @@ import ssl
 from threading import Lock
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from uuid import uuid4
 
 from dosette_scheduler.channels import TIMEOUT_S, ChannelFailed, Message
+from dosette_scheduler.channels.deadline import Deadline
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 
@@ -17,13 +19,14 @@ log = logging.getLogger(__name__)
 class MqttChannel:
     """`url` is the broker's, as mqtt://user:password@host:1883 (mqtts for TLS); None: none is set. An address is a topic."""
 
-    slots = 2
-    threads = 1
+    slots = 16
+    threads = 16
 
     def __init__(self, url: str | None) -> None:
         self._url = url
         self._client: Any = None
         self._lock = Lock()
+        self._deadline = Deadline()
 
     def send(self, address: str, message: Message) -> None:
         told = {
@@ -36,32 +39,47 @@ class MqttChannel:
             "recipient": message.recipient,
             "actions": {action.name: action.url for action in message.actions},
         }
+        body = json.dumps(told, ensure_ascii=False)
         try:
-            published = self._connected().publish(address, json.dumps(told, ensure_ascii=False), qos=1)
-            published.wait_for_publish(TIMEOUT_S / 2)
-            arrived = published.is_published()
+            arrived = self._deadline.keep(lambda: self._publish(address, body))
+        except ChannelFailed as failure:
+            raise ChannelFailed(f"the MQTT broker: {failure}") from None
         except (OSError, ValueError, RuntimeError) as error:
             self._forget()
             raise ChannelFailed(f"the MQTT broker: {error}") from None
         if not arrived:
             self._forget()
-            raise ChannelFailed("the MQTT broker did not confirm the message in time")
+            raise ChannelFailed(
+                "the MQTT broker did not confirm the message in time; does it know our user and password?"
+            )
+
+    def _publish(self, topic: str, body: str) -> bool:
+        """Whether the broker confirmed it."""
+        published = self._connected().publish(topic, body, qos=1)
+        published.wait_for_publish(TIMEOUT_S / 2)
+        arrived: bool = published.is_published()
+        return arrived
 
     def _connected(self) -> Any:
         with self._lock:
             if self._client is None:
                 if not self._url:
-                    raise ChannelFailed("no MQTT broker is set: set DOSETTE_MQTT_URL, or remove the contact")
-                self._client = connected(self._url, "dosette-worker")
+                    raise ChannelFailed("none is set: set DOSETTE_MQTT_URL, or remove the contact")
+                self._client = connected(self._url, a_name("worker"))
             return self._client
 
     def _forget(self) -> None:
-        """The next message connects anew."""
+        """The next message connects anew. Nobody waits for the old connection's end."""
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
-            client.loop_stop()
             client.disconnect()
+
+
+def a_name(part: str) -> str:
+    """Of one connection: a broker ends the older one of two with the same name, and there may be several workers. Brokers need
+    take 23 characters, no more."""
+    return f"dosette-{part}-{uuid4().hex[:8]}"
 
 
 def a_client(url: str, name: str) -> Any:

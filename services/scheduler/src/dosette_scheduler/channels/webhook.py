@@ -14,6 +14,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -21,6 +22,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from dosette.clock import difference, real_clock
 from dosette_scheduler.channels import TIMEOUT_S, ChannelFailed, Message
+from dosette_scheduler.channels.deadline import Deadline
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  a prefix
 CHUNK = 4096
@@ -35,16 +37,20 @@ class WebhookChannel:
 
     def __init__(self, clock: Callable[[], datetime] = real_clock) -> None:
         self._clock = clock
+        self._deadline = Deadline()
 
     def send(self, address: str, message: Message) -> None:
-        url = urlsplit(address)
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise ChannelFailed("the address is no http or https URL: change the contact")
+        url = _url(address)
         body = json.dumps(_told(message), ensure_ascii=False).encode()
+        headers = self._headers(message, body)
+        connection, target = _connection(url), (url.path or "/") + (f"?{url.query}" if url.query else "")
+        until = time.monotonic() + TIMEOUT_S
         try:
-            status, date = _post(url, body, self._headers(message, body))
-        except (OSError, http.client.HTTPException) as error:
-            raise ChannelFailed(f"{url.hostname}: {error or type(error).__name__}") from None
+            status, date = self._deadline.keep(
+                lambda: _post(connection, target, body, headers, until), lambda: _shut(connection)
+            )
+        except (OSError, ValueError, http.client.HTTPException, ChannelFailed) as error:
+            raise ChannelFailed(f"{url.hostname}: {str(error) or type(error).__name__}") from None
         if date:
             difference.labels("webhook").set(abs((date - self._clock()).total_seconds()))
         if not 200 <= status < 300:
@@ -61,6 +67,17 @@ class WebhookChannel:
         if message.secret:
             headers["webhook-signature"] = signature(message.secret, message.key, sent_at, body)
         return headers
+
+
+def _url(address: str) -> SplitResult:
+    """Raises ChannelFailed when it is none."""
+    try:
+        url = urlsplit(address)
+        if url.scheme in ("http", "https") and url.hostname and url.port != 0:
+            return url
+    except ValueError:  # a port that is no number, an IPv6 address without its end
+        pass
+    raise ChannelFailed("the address is no http or https URL: change the contact")
 
 
 def signature(secret: str, message_id: str, sent_at: str, body: bytes) -> str:
@@ -94,57 +111,41 @@ def _plain(value: object) -> object:
     return value if value is None or isinstance(value, bool | str) else str(value)
 
 
-def _post(url: SplitResult, body: bytes, headers: dict[str, str]) -> tuple[int, datetime | None]:
-    until = time.monotonic() + TIMEOUT_S
-    secure = url.scheme == "https"
-    connection = (
-        http.client.HTTPSConnection(
-            url.hostname or "", url.port, timeout=TIMEOUT_S / 2, context=ssl.create_default_context()
-        )
-        if secure
-        else http.client.HTTPConnection(url.hostname or "", url.port, timeout=TIMEOUT_S / 2)
-    )
+def _connection(url: SplitResult) -> http.client.HTTPConnection:
+    host, timeout_s = url.hostname or "", TIMEOUT_S / 2
+    if url.scheme == "https":
+        return http.client.HTTPSConnection(host, url.port, timeout=timeout_s, context=ssl.create_default_context())
+    return http.client.HTTPConnection(host, url.port, timeout=timeout_s)
+
+
+def _post(
+    connection: http.client.HTTPConnection, target: str, body: bytes, headers: dict[str, str], until: float
+) -> tuple[int, datetime | None]:
+    """Status and Date of the answer, read to its end."""
     try:
         connection.connect()
-        with _Deadline(connection.sock, until):
-            connection.request("POST", (url.path or "/") + (f"?{url.query}" if url.query else ""), body, headers)
-            answer = connection.getresponse()
-            read = 0
-            while read < MOST_READ and (chunk := answer.read(CHUNK)):
-                read += len(chunk)
+        if time.monotonic() >= until:
+            raise TimeoutError("connected too late")  # it was given up, and the dose may be taken by now
+        connection.request("POST", target, body, headers)
+        answer = connection.getresponse()
+        read = 0
+        while read < MOST_READ and (chunk := answer.read(CHUNK)):
+            read += len(chunk)
         return answer.status, _date(answer.headers["Date"])
     finally:
         connection.close()
 
 
-class _Deadline:
-    """Shuts a socket at a moment, whatever drips out of it meanwhile."""
-
-    def __init__(self, sock: socket.socket, until: float) -> None:
-        from threading import Timer
-
-        self._timer = Timer(max(0.0, until - time.monotonic()), self._shut, (sock,))
-        self._timer.daemon = True
-        self._over = False
-
-    def __enter__(self) -> None:
-        self._timer.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        if self._over:
-            raise TimeoutError(f"no whole answer within {TIMEOUT_S:g} s")
-
-    def _shut(self, sock: socket.socket) -> None:
-        self._over = True
-        try:
-            sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return
+def _shut(connection: http.client.HTTPConnection) -> None:
+    """Ends whatever drips out of it."""
+    with suppress(OSError, AttributeError):  # AttributeError: there is no socket yet, or none any more
+        connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _date(text: str | None) -> datetime | None:
+    """None when there is none, or none that makes sense; one without a zone is in UTC (RFC 9110, 5.6.7)."""
     try:
-        return parsedate_to_datetime(text) if text else None
+        date = parsedate_to_datetime(text) if text else None
     except ValueError:
         return None
+    return date.replace(tzinfo=UTC) if date and date.tzinfo is None else date
