@@ -33,7 +33,9 @@ def due_soon(running: Any) -> Callable[[str], dict[str, Any]]:
         _, household = running.call("GET", "/household")
         at = (datetime.now(UTC) + timedelta(seconds=SOON_S)).astimezone(ZoneInfo(household["zone"]))
         steps = [{"time": at.strftime("%H:%M:%S"), "amount": "1.5"}]
-        status, schedule = running.call("PUT", f"/medicines/{medicine['id']}/schedule", {"steps": steps, "critical": True})
+        status, schedule = running.call(
+            "PUT", f"/medicines/{medicine['id']}/schedule", {"steps": steps, "critical": True}
+        )
         assert status == 200, schedule
         _, doses = running.call("GET", f"/doses?medicine={medicine['id']}")
         dose: dict[str, Any] = doses["items"][0]
