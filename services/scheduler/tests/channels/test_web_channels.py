@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,7 +126,18 @@ def test_whatever_an_answer_says_of_its_date_the_message_has_arrived(sink: Sink,
 
 @pytest.mark.parametrize(
     "address",
-    ["", "ftp://host/x", "http://", "no url", "file:///etc/passwd", "https://[::1/x", "http://host:abc/", "http://h:0"],
+    [
+        "",
+        "ftp://host/x",
+        "http://",
+        "no url",
+        "file:///etc/passwd",
+        "https://[::1/x",
+        "http://host:abc/",
+        "http://h:0",
+        "http://host/a secret",
+        "http://host/é",
+    ],
 )
 def test_an_address_that_is_no_web_address_is_a_failure(address: str):
     with pytest.raises(ChannelFailed, match="no http or https URL"):
@@ -245,6 +257,33 @@ def test_a_service_that_refuses_is_a_failure_that_says_why_and_no_secret(sink: S
 def test_an_address_that_apprise_does_not_know_is_a_failure(address: str):
     with pytest.raises(ChannelFailed, match="does not take this address"):
         AppriseChannel().send(address, MESSAGE)
+
+
+@pytest.mark.parametrize("where", ["{file}", "file://{file}", "{url}/inside"])
+def test_no_address_makes_the_worker_read_a_file_or_a_page_and_tell_it(
+    sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+):
+    """Some services fill a template that their address names."""
+    monkeypatch.setattr("apprise.plugins.discord.NotifyDiscord.notify_url", sink.url)
+    (tmp_path / "device.json").write_text('{"content": "the password"}')
+    template = where.format(file=tmp_path / "device.json", url=sink.url)
+
+    with pytest.raises(ChannelFailed, match="discord: Could not access"):
+        AppriseChannel().send(f"discord://{'1' * 18}/{'a' * 64}?template={template}", MESSAGE)
+
+    assert sink.requests == []
+
+
+def test_a_service_that_breaks_is_a_failure_without_the_address(monkeypatch: pytest.MonkeyPatch):
+    def break_down(service: Any, *_: object, **__: object) -> bool:
+        raise RuntimeError(f"can't write to {service.url()}")
+
+    monkeypatch.setattr("apprise.plugins.ntfy.NotifyNtfy.send", break_down)
+
+    with pytest.raises(ChannelFailed, match="ntfy: RuntimeError: can't write to") as failed:
+        AppriseChannel().send("ntfy://anna:geheim-passwort@127.0.0.1/very-secret-topic", MESSAGE)
+
+    assert [word for word in ("geheim-passwort", "secret-topic") if word in str(failed.value)] == []
 
 
 class _Mailbox:

@@ -32,6 +32,9 @@ class AppriseChannel:
             self._deadline.keep(lambda: self._notify(address, message))
         except ChannelFailed as failure:
             raise ChannelFailed(f"{scheme}: {failure}") from None
+        except Exception as error:  # a service's bug: what it says, and its traceback, may hold the address
+            why = _why([f"{type(error).__name__}: {error}"], address)
+            raise ChannelFailed(f"{scheme}: {why}") from None
 
     def _notify(self, address: str, message: Message) -> None:
         with _listening() as said:
@@ -51,10 +54,13 @@ class AppriseChannel:
     def _library(self) -> Any:
         import apprise
 
+        library: Any = apprise
+        for each in library.AttachmentManager().plugins():  # an address may name a template: a file here, or a page
+            each.location = library.ContentLocation.INACCESSIBLE
         logging.getLogger("apprise").propagate = False  # it names topics and receivers
         logging.getLogger("apprise").setLevel(logging.WARNING)
         logging.getLogger("urllib3").setLevel(logging.WARNING)  # it tells whole paths, and Telegram's hold the token
-        return apprise
+        return library
 
 
 def _body(message: Message) -> str:

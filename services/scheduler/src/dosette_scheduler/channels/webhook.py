@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import re
 import socket
 import ssl
 import time
@@ -27,6 +28,7 @@ from dosette_scheduler.channels.deadline import Deadline
 SECRET_PREFIX = "whsec_"  # noqa: S105  a prefix
 CHUNK = 4096
 MOST_READ = 64 * 1024
+_PLAIN = re.compile(r"[!-~]+")  # the library's own words on a blank in a path would tell the path
 
 
 class WebhookChannel:
@@ -73,7 +75,7 @@ def _url(address: str) -> SplitResult:
     """Raises ChannelFailed when it is none."""
     try:
         url = urlsplit(address)
-        if url.scheme in ("http", "https") and url.hostname and url.port != 0:
+        if url.scheme in ("http", "https") and url.hostname and url.port != 0 and _PLAIN.fullmatch(address):
             return url
     except ValueError:  # a port that is no number, an IPv6 address without its end
         pass
