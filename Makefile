@@ -22,7 +22,7 @@ SOURCES := $(foreach package,$(PACKAGES),$(package)/src)
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$each && break; done)
 
-.PHONY: help up down status test check lint format types lock bench clean
+.PHONY: help up down status test check lint format types lock bench chaos clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -62,6 +62,9 @@ types: .venv/dev.stamp ## mypy --strict on every src
 
 bench: .venv/dev.stamp ## measure everything, in under ten minutes (ARGS="api --quick", ARGS=--help)
 	@$(BIN)/dosette-bench $(ARGS)
+
+chaos: .venv/dev.stamp ## kill every part at random, 500 times over 5000 doses, in some 20 minutes (ARGS="--seed 1")
+	@$(BIN)/python -m tests.chaos --kills 500 --doses 5000 --seconds 1250 $(ARGS)
 
 clean: down ## remove .venv and caches; the data folder stays
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

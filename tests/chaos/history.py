@@ -13,6 +13,8 @@ import psycopg2
 from dosette.actions.schedules import version_of
 from dosette.domain.schedules import slots
 
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
 
 @dataclass(frozen=True)
 class Dose:
@@ -110,7 +112,7 @@ class History:
     planned: tuple[tuple[str, datetime], ...] = ()
     broken_links: tuple[str, ...] = ()
     saved_presses: int = 0
-    until: datetime = datetime.max.replace(tzinfo=UTC)
+    until: datetime = _NEVER
 
     def dose(self, dose_id: str) -> Dose | None:
         return self._doses_by_id.get(dose_id)

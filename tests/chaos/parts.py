@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,8 @@ from tests.chaos.history import Acknowledged, History, read
 KINDS = ("kill", "stop", "raise", "delay:0.3")
 PATIENCE_S = 15.0
 SECRET = "a secret"
+SOON = timedelta(seconds=2)
+"""After noon: what fell due then need not be waited for."""
 HERE = Path(sys.executable).parent
 
 T = TypeVar("T")
@@ -61,19 +63,22 @@ class Part:
         self.process.wait()
 
     def _group(self) -> list[int]:
-        asked = subprocess.run(["pgrep", "-g", str(self.process.pid)], capture_output=True, text=True, check=False)
-        return [int(each) for each in asked.stdout.split()]
+        """It and its children."""
+        pid = self.process.pid
+        try:
+            return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        except OSError:
+            return []
 
 
 @dataclass
 class Parts:
-    """All processes live by one clock, which begins at noon and goes on; `superuser` reads the history."""
+    """All processes live by one clock, which goes on from soon after noon; `superuser` reads the history."""
 
     home: Home
     superuser: str
     redis_url: str
     folder: Path
-    begins_at: datetime = NOON
     port: int = field(default_factory=free_port)
     acknowledged: list[Acknowledged] = field(default_factory=list)
     saved_presses: int = 0
@@ -82,7 +87,9 @@ class Parts:
 
     def __post_init__(self) -> None:
         self.clock = MovableClock(self.folder / "clock")
-        self.clock.move(self.begins_at - datetime.now(UTC))
+        self.clock.move(NOON + SOON - datetime.now(UTC))
+        self._connection = psycopg2.connect(self.superuser, options="-c search_path=dosette")
+        self._connection.autocommit = True
 
     @property
     def deliveries(self) -> Path:
@@ -90,7 +97,7 @@ class Parts:
 
     def start(self, name: str, fault: str = "", **environ: str) -> Part:
         """One of scheduler, worker, api, display."""
-        words = [HERE / f"dosette-{name}", *(["run"] if name == "display" else [])]
+        words: list[str | Path] = [HERE / f"dosette-{name}", *(["run"] if name == "display" else [])]
         log = self.folder / f"{name}-{next(self._numbers)}.log"
         told = self._environ(name) | ({"FAULT": fault} if fault else {}) | environ
         with log.open("wb") as file:
@@ -102,6 +109,7 @@ class Parts:
     def end(self) -> None:
         for part in self.started:
             part.end()
+        self._connection.close()
 
     def strike(self, part: Part, kind: str) -> None:
         """Waits until the fault has struck, and ends what hangs: a supervisor starts what has ended, and nothing else."""
@@ -139,21 +147,17 @@ class Parts:
 
     def count(self, query: str) -> int:
         """What a query of one number tells; `%(now)s` is known."""
-        connection = psycopg2.connect(self.superuser, options="-c search_path=dosette")
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(query, {"now": self.clock()})
-                row = cursor.fetchone()
-                return int(row[0]) if row else 0
-        finally:
-            connection.close()
+        with self._connection.cursor() as cursor:
+            cursor.execute(query, {"now": self.clock()})
+            row = cursor.fetchone()
+            return int(row[0]) if row else 0
 
     def _supervise(self) -> None:
         for part in [each for each in self.started if each.ended()]:
             self.started.remove(part)
             self.start(part.name)
 
-    def _environ(self, name: str) -> Mapping[str, str]:
+    def _environ(self, name: str) -> dict[str, str]:
         role = {
             "PATH": "/usr/bin:/bin",
             "PYTHONUNBUFFERED": "1",

@@ -34,12 +34,13 @@ class Ringing:
         home = self.parts.home
         households.add_contact(home.database, home.console, home.bruno, "file", "bruno.jsonl", NOON)
         dose = home.dose(DUE)
-        self.parts.eventually(lambda: self.parts.clock() > DUE)
         self.doorbell.ring(reminders.tell_due(self.database, self.parts.clock()) or [])
         return dose
 
-    def again(self) -> None:
+    def on(self) -> bool:
+        """What is to be tried again is rung again; whether all is told."""
         self.doorbell.ring(reminders.ring_again(self.database, self.parts.clock()))
+        return self.parts.told()
 
 
 @pytest.fixture
@@ -55,8 +56,7 @@ def test_what_is_due_is_told_though_the_worker_is_struck(parts: Parts, ringing: 
 
     parts.strike(struck, kind)
     parts.clock.move(LEASE)
-    ringing.again()
-    parts.eventually(parts.told)
+    parts.eventually(ringing.on)
 
     history = parts.history(NOON)
     assert violations(history) == {}

@@ -23,9 +23,10 @@ BusDown = RedisError
 """What every call here raises when Redis is away, full or refuses: nothing was lost, try again later."""
 
 
-def connect(url: str, block_s: float = 0.0) -> Redis:
-    """A client that fails within seconds and never retries by itself (a retried ping took 4.7 s)."""
-    return Redis.from_url(url, **_limits(block_s))
+def connect(url: str, block_s: float = 0.0, answer_s: float = ANSWER_TIMEOUT_S) -> Redis:
+    """A client that fails within seconds and never retries by itself (a retried ping took 4.7 s). `answer_s` is how long an answer
+    may take, `block_s` how much longer one that is waited for."""
+    return Redis.from_url(url, **_limits(block_s, answer_s))
 
 
 def connect_device(address: str, user: str, password: str, block_s: float = 0.0) -> Redis:
@@ -34,10 +35,10 @@ def connect_device(address: str, user: str, password: str, block_s: float = 0.0)
     return Redis(host=host, port=int(port), username=user, password=password, **_limits(block_s))
 
 
-def _limits(block_s: float) -> dict[str, Any]:
+def _limits(block_s: float, answer_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
     return {
-        "socket_connect_timeout": CONNECT_TIMEOUT_S,
-        "socket_timeout": ANSWER_TIMEOUT_S + block_s,
+        "socket_connect_timeout": min(CONNECT_TIMEOUT_S, answer_s),
+        "socket_timeout": answer_s + block_s,
         "retry": Retry(NoBackoff(), 0),
         "health_check_interval": 0,
     }

@@ -27,6 +27,8 @@ from dosette.storage.connection import Database
 from dosette_scheduler.channels import Action, ChannelFailed, Channels, Message
 
 SWEEP_S = 5.0
+HASTY_S, HASTY_FOR_S = 1.0, 15.0
+"""After a start, and after PostgreSQL was away: leases of those who are gone end meanwhile."""
 RETRY_S = 1.0
 STUCK_AFTER_S = 45.0
 """So long a message may be on its way, or the desk busy, before the process is no longer well."""
@@ -67,6 +69,7 @@ class Desk:
     _hungry: set[str] = field(default_factory=set)
     _suspects: set[str] = field(default_factory=set)
     _swept_at: float = float("-inf")
+    _hasty_until: float = field(default_factory=lambda: time.monotonic() + HASTY_FOR_S)
 
     def __post_init__(self) -> None:
         self._lanes = {
@@ -100,12 +103,16 @@ class Desk:
         except Unavailable as error:
             log.warning("the database is out of reach", extra={"error": str(error.__cause__ or error)})
             stopping.wait(RETRY_S)
+            self._hasty_until = time.monotonic() + HASTY_FOR_S
         self.progress = time.monotonic()
         if self.is_alive():
             self.goes_on()
 
     def _wait_s(self) -> float:
-        return max(0.0, self._swept_at + SWEEP_S - time.monotonic())
+        return max(0.0, self._swept_at + self._sweep_s() - time.monotonic())
+
+    def _sweep_s(self) -> float:
+        return HASTY_S if time.monotonic() < self._hasty_until else SWEEP_S
 
     def _listen(self, wait_s: float) -> None:
         """Takes in all that was said meanwhile."""
@@ -156,7 +163,7 @@ class Desk:
             free = self._free()
             self._hand_out(reminders.claim(self.database, sorted(self._known), free, now), free, now)
             self._known.clear()
-        is_time = time.monotonic() >= self._swept_at + SWEEP_S
+        is_time = time.monotonic() >= self._swept_at + self._sweep_s()
         if is_time or any(self._has_room(each) for each in self._hungry):
             self._hungry.clear()
             free = self._free()

@@ -29,6 +29,8 @@ from dosette_scheduler.presses import PressDesk
 from dosette_scheduler.publisher import Publisher
 
 LONGEST_WAIT_S = 5.0
+REDIS_ANSWERS_S = 1.0
+"""A Redis that hangs must not hold up the telling; workers look without it."""
 RETRY_S = 1.0
 TIDY_EVERY = timedelta(hours=1)
 STUCK_AFTER_S = 30.0
@@ -189,10 +191,10 @@ def main() -> None:
     url, redis_url = env.text("DATABASE_URL"), env.text("REDIS_URL")
     keys = ServerKeys(env.text("DOSETTE_SECRET"))
     database = Database(url, "dosette-scheduler")
-    bus = Bus(connect(redis_url))
+    bus = Bus(connect(redis_url, answer_s=REDIS_ANSWERS_S))
     scheduler = Scheduler(
         database,
-        Doorbell(connect(redis_url)),
+        Doorbell(connect(redis_url, answer_s=REDIS_ANSWERS_S)),
         Publisher(database, bus, keys),
         Alarms(database, bus),
         Listener(url, started.woken),
