@@ -1,6 +1,7 @@
 """A real Redis-compatible server as a child."""
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import redis
 
 from dosette_local.ports import free_port
 from dosette_local.servers.valkey import Valkey, find_binary
+from dosette_local.supervision import Watched
 
 
 @pytest.fixture
@@ -63,3 +65,22 @@ def test_an_old_server_on_the_path_is_passed_over_and_a_new_one_preferred(tmp_pa
         binary.chmod(0o755)
 
     assert find_binary([str(tmp_path / "old"), str(tmp_path / "new")]) == tmp_path / "new" / "redis-server"
+
+
+def test_a_file_that_was_damaged_while_it_ran_is_put_aside_when_it_is_started_again(
+    valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis.Redis.from_url(valkey.url).set("key", "value")
+    monkeypatch.setattr("dosette_local.supervision.DELAYS_S", (0.0, 0.0))
+    watched = Watched(valkey.child, mend=valkey.mend)
+    valkey.kill()
+    for file in (valkey.folder / "appendonlydir").glob("*.aof"):
+        file.write_bytes(b"nonsense" * 100)
+
+    deadline = time.monotonic() + 20
+    while not valkey.ready() and time.monotonic() < deadline:
+        watched.look()
+        time.sleep(0.05)
+
+    assert redis.Redis.from_url(valkey.url).get("key") is None
+    assert list(valkey.folder.glob("appendonlydir.unreadable-*"))

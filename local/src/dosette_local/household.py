@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from dosette_local import lock
@@ -109,7 +110,7 @@ class Household:
         )
 
     def _start_stores(self, stores: Stores) -> None:
-        self._stores = [Watched(child) for child in stores.children]
+        self._stores = [Watched(child, mend=partial(stores.mend, child)) for child in stores.children]
         names = " and ".join(child.program.name for child in stores.children)
         with self._step(f"starting {names}" if names else "using the given servers"):
             stores.start()

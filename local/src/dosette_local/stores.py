@@ -55,6 +55,11 @@ class Stores:
         """Of our own servers, the last to be stopped first."""
         return [server.child for server in self._own]
 
+    def mend(self, child: Child) -> None:
+        """Before it is started again: a file of Redis that can't be read would end it for ever."""
+        if self._valkey and child is self._valkey.child:
+            self._valkey.mend()
+
     def start(self) -> None:
         """Both at once; a new PostgreSQL takes longest to begin, so it comes last."""
         for server in reversed(self._own):

@@ -15,9 +15,15 @@ SILENT_TIMES = 3
 class Watched:
     """A child that is to run for ever."""
 
-    def __init__(self, child: Child, answers: Callable[[], bool] | None = None) -> None:
-        """`answers` asks it whether it is there, whatever it says of itself."""
+    def __init__(
+        self,
+        child: Child,
+        answers: Callable[[], bool] | None = None,
+        mend: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`answers` asks it whether it is there, whatever it says of itself; `mend` is done before it is started again."""
         self.child = child
+        self._mend = mend
         self._answers = answers
         self._ask_at = time.monotonic() + ASK_EVERY_S
         self._silent = 0
@@ -36,6 +42,7 @@ class Watched:
         if now >= self._restart_at:
             self._restart_at = None
             self._silent, self._ask_at = 0, now + ASK_EVERY_S
+            self._mend()
             self.child.start()
         return None
 

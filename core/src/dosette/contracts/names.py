@@ -1,6 +1,8 @@
 """Names on Redis. A device's user may reach its own four keys and nothing else."""
 
 DELIVERIES_QUEUE = "deliveries"
+ALIVE_KEY = "dosette:alive"
+"""Written by the scheduler that leads, as long as it lives."""
 
 
 def plan_key(device_id: str) -> str:

@@ -146,12 +146,17 @@ class Valkey:
             keeps_open=self._keeps_open,
         )
 
-    def _begun_empty(self) -> bool:
-        """A file that can't be read is put aside: the server is a doorbell, PostgreSQL has the truth."""
+    def mend(self) -> bool:
+        """Puts a file aside that it could not read when it ended: the server is a doorbell, PostgreSQL has the truth."""
         data, aside = self.folder / "appendonlydir", self.folder / f"appendonlydir.unreadable-{int(time.time())}"
         if not data.exists() or not BROKEN_FILE.search(self.log.this_run()):
             return False
         data.rename(aside)
+        return True
+
+    def _begun_empty(self) -> bool:
+        if not self.mend():
+            return False
         self.child.start()
         return True
 

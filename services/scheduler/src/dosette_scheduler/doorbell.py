@@ -8,7 +8,7 @@ from rq.serializers import JSONSerializer
 
 from dosette.actions.reminders import Rung
 from dosette.contracts.job import DELIVER, DeliveryJob
-from dosette.contracts.names import DELIVERIES_QUEUE
+from dosette.contracts.names import ALIVE_KEY, DELIVERIES_QUEUE
 from dosette.faults import fp
 from dosette.metrics import gauge
 
@@ -16,6 +16,7 @@ IDS_PER_JOB = 50
 JOB_LIVES_S = 60
 JOB_TIMEOUT_S = 30
 FAILURE_KEPT_S = 3600
+ALIVE_FOR_S = 60
 
 redis_up = gauge("dosette_redis_up", "Whether this process's last word to Redis was answered")
 
@@ -28,7 +29,8 @@ class Doorbell:
         self._queue = Queue(DELIVERIES_QUEUE, connection=redis, serializer=JSONSerializer)
 
     def ping(self) -> None:
-        self._redis.ping()
+        """Writes: a Redis that is full answers a PING, and hears nothing."""
+        self._redis.set(ALIVE_KEY, 1, ex=ALIVE_FOR_S)
 
     def ring(self, rung: Sequence[Rung]) -> None:
         """Urgent ones pass all that is queued."""
