@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dosette_local.errors import CannotStart
-from dosette_local.folder import Folder
+from dosette_local.folder import PASSWORDS, Folder, write_private
 from dosette_local.ports import LOOPBACK, free_port
 
 
@@ -24,6 +24,17 @@ def test_passwords_are_made_once_and_readable_by_their_owner_only(folder: Folder
     assert first == second
     assert len(set(first.values())) == len(first)
     assert stat.S_IMODE((folder.path / "secrets.json").stat().st_mode) == 0o600
+
+
+def test_a_folder_from_before_gets_the_passwords_it_lacks_and_keeps_the_others(folder: Folder) -> None:
+    before = {name: text for name, text in folder.passwords().items() if not name.startswith(("redis_", "links"))}
+    write_private(folder.path / "secrets.json", before)
+
+    now = folder.passwords()
+
+    assert before.items() <= now.items()
+    assert set(now) == set(PASSWORDS)
+    assert folder.passwords() == now
 
 
 def test_lost_passwords_beside_a_database_that_asks_for_them_are_refused(folder: Folder) -> None:

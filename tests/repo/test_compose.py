@@ -22,6 +22,27 @@ def test_secrets_are_drawn_once_and_stay(tmp_path: Path):
     assert len({first[name] for name in first if name.endswith("_password") and "/" not in name}) == 12
 
 
+def test_an_older_volume_gets_what_is_missing_and_keeps_the_rest(tmp_path: Path):
+    first = _lay_out(tmp_path)
+    for new in ("redis_api", "redis_scheduler", "redis_worker", "links"):
+        (tmp_path / f"{new}_password").unlink()
+    again = _lay_out(tmp_path)
+
+    assert again["redis_password"] == first["redis_password"]
+    assert again["links_password"] == again["api/link_key"] == again["worker/link_key"] != first["links_password"]
+    assert f"dosette-api:{again['redis_api_password']}@" in again["api/redis_url"]
+
+
+def test_redis_knows_a_user_for_each_service_and_none_of_them_is_told_the_password_for_everything(tmp_path: Path):
+    laid_out = _lay_out(tmp_path)
+    users = {line.split()[1]: line for line in laid_out["redis/valkey.conf"].splitlines() if line.startswith("user ")}
+
+    assert set(users) == {"dosette-api", "dosette-scheduler", "dosette-worker"}
+    for service in ("api", "scheduler", "worker"):
+        assert f" >{laid_out[f'redis_{service}_password']} " in users[f"dosette-{service}"]
+        assert not any(laid_out["redis_password"] in laid_out[name] for name in laid_out if name.startswith(service))
+
+
 def test_a_service_finds_its_own_address_and_nobody_else_s(tmp_path: Path):
     laid_out = _lay_out(tmp_path)
 

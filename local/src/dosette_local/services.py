@@ -16,8 +16,9 @@ from dosette_local.stores import Stores
 METERED = ("scheduler", "worker", "display-agent")  # each gets a port for its metrics; the api has them on its own
 # What a process may not learn from the environment that the launcher was started in.
 WITHHELD = re.compile(
-    r"(DATABASE(_REPLICA)?_URL|REDIS_URL|DOSETTE_(SECRET|LINK_KEY|METRICS_BIND|DB_PASSWORD_.*))(_FILE)?$"
+    r"(DATABASE(_REPLICA)?_URL|REDIS_URL|DOSETTE_(SECRET|LINK_KEY|MQTT_URL|METRICS_BIND|DB_PASSWORD_.*))(_FILE)?$"
 )
+BROKER = ("DOSETTE_MQTT_URL", "DOSETTE_MQTT_URL_FILE")  # it may hold a password
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,11 @@ def services(commands: Commands, stores: Stores, web_port: int, metrics: Mapping
     linking = {"DOSETTE_LINK_KEY": passwords["links"]}
     public_url = commands.environ.get("DOSETTE_PUBLIC_URL") or f"http://{LOOPBACK}:{web_port}"
     answering = stored("api") | linking | {"DOSETTE_BIND": f"{LOOPBACK}:{web_port}"}
-    planning = stored("scheduler") | {"DOSETTE_SECRET": passwords["signing"]}
+    broker = {name: text for name in BROKER if (text := commands.environ.get(name))}
+    planning = stored("scheduler") | broker | {"DOSETTE_SECRET": passwords["signing"]}
     delivering = (
         stored("worker")
+        | broker
         | linking
         | {
             "DOSETTE_FILE_CHANNEL_DIR": os.fspath(commands.folder.deliveries),

@@ -14,6 +14,7 @@ from dosette_display import draw as drawing
 from dosette_display.draw import draw, fit
 from dosette_display.lettering import SMALLEST_PX, UNKNOWN, writable
 from dosette_display.page import Page, State, page_of
+from dosette_display.words import ALARMS
 
 SIZES = ((250, 122), (264, 176), (296, 128), (400, 300), (800, 480))
 SMALL = SIZES[0]
@@ -157,6 +158,42 @@ def test_a_picture_is_black_and_white_without_grey_letters():
 
     assert (image.mode, image.size) == ("1", SMALL)
     assert 0.03 < image.tobytes().count(0xFF) / len(image.tobytes()) < 0.97
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("note", ["", "with food"])
+@pytest.mark.parametrize("facts", [{"alarms": (kind,)} for kind in ALARMS] + [{"stuck_since": NOON}])
+def test_what_is_wrong_with_the_server_is_written_below_a_dose(size, note, facts, monkeypatch):
+    plan = a_plan(a_dose(note=note), **facts)
+
+    page = fit(page_of(plan, NOON, State()), size)
+    written = Written(page, size, monkeypatch)
+
+    assert all(written.says(line) for line in (*page.lines, "Metformin", "500 mg", "1 tablet", "Ana"))
+    assert written.all_inside()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_who_has_it_and_what_is_grave_are_written_above_as_many_doses_as_fit(size, monkeypatch):
+    names = ("Metformin", "Ramipril", "Simvastatin", "Furosemide", "Bisoprolol", "Apixaban") * 4
+    doses = [a_dose(medicine=name, claimed_by="Ana") for name in names]
+    calm = fit(page_of(a_plan(*doses), NOON, State()), size)
+    grave = fit(page_of(a_plan(*doses, stuck_since=NOON), NOON, State()), size)
+
+    assert Written(calm, size, monkeypatch).says(f"Ana has it +{calm.more} more")
+    assert Written(grave, size, monkeypatch).says(f"stuck since 12:00 +{grave.more} more")
+    assert grave.takes == calm.takes, "no dose makes room for a warning"
+
+
+def test_how_many_doses_are_not_shown_is_written_beside_the_longest_title(monkeypatch):
+    doses = [a_dose(claimed_by=each) for each in ("Maximiliana Josephine", "Bartholomew Alexander", "Wilhelmina")]
+    page = fit(page_of(a_plan(*doses, *doses), NOON, State()), SMALL)
+
+    written = Written(page, SMALL, monkeypatch)
+
+    assert page.more
+    assert written.says(f"… +{page.more} more")
+    assert written.all_inside()
 
 
 def test_an_alarm_is_in_inverse():

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import pytest
+
 from dosette import testing
 from dosette.contracts.plan import Plan
 from dosette.testing import NOON, a_dose, a_press
@@ -221,20 +223,45 @@ def test_amounts_and_units_are_written_so_that_nobody_misreads_them():
     assert (row.amount, row.strength) == ("2.5 puffs", "75 mcg")
 
 
-def test_who_has_claimed_a_dose_stands_beside_it():
-    plan = a_plan(dose := a_dose(claimed_by="Ana", member="Bruno"))
+@pytest.mark.parametrize(
+    ("claimed_by", "title"),
+    [
+        (("Ana",), "Ana has it"),
+        (("Ana", "Ana"), "Ana has it"),
+        (("Ana", "Clara"), "Ana and Clara have it"),
+        (("Ana", None, None), "3 due, Ana has 1"),
+        (("Ana", "Clara", None), "3 due, Ana and Clara have 2"),
+    ],
+)
+def test_who_has_claimed_what_is_due_is_the_title_and_no_alarm(claimed_by, title):
+    page = page_of(a_plan(*(a_dose(claimed_by=each) for each in claimed_by)), NOON, NOTHING)
 
-    page = page_of(plan, dose.due_at, NOTHING)
+    assert (page.title, page.alarm, len(page.takes)) == (title, False, len(claimed_by))
 
-    assert page.lines == ("Ana has it: Bruno",)
-    assert page.takes == (dose.id,)
+
+def test_a_claim_is_a_line_where_the_title_says_what_is_wrong():
+    plan = a_plan(a_dose(claimed_by="Ana"), alarms=("could_not_remind",))
+
+    page = page_of(plan, NOON, NOTHING)
+    offline = page_of(plan, NOON, State(offline_since=NOON))
+
+    assert (page.title, page.lines[0]) == ("could not remind", "Ana has it.")
+    assert offline.lines[:2] == ("May lack doses taken by phone.", "Ana has it.")
+
+
+def test_a_claim_of_what_is_not_due_yet_says_nothing():
+    plan = a_plan(dose := a_dose(claimed_by="Ana"), issued_at=NOON - 3 * HOUR)
+
+    assert "Ana" not in page_of(plan, dose.due_at - HOUR, NOTHING).title
 
 
 def test_what_a_person_must_know_of_the_server_stands_on_every_page():
-    plan = a_plan(dose := a_dose(), alarms=("backup_old", "could_not_remind", "unheard of"))
+    alarms = ("backup_old", "could_not_remind", "unheard of")
+    plan = a_plan(dose := a_dose(), issued_at=NOON - 6 * HOUR, alarms=alarms)
 
     for now in (dose.due_at, dose.due_at - 5 * HOUR):
         page = page_of(plan, now, NOTHING)
+        assert page.title == "could not remind"
         assert page.lines[-2:] == ("Could not remind: see the pages.", "The backup is too old.")
         assert page.alarm
 
@@ -242,7 +269,9 @@ def test_what_a_person_must_know_of_the_server_stands_on_every_page():
 def test_a_backup_that_is_old_is_no_reason_to_shout():
     plan = a_plan(dose := a_dose(), alarms=("backup_old",))
 
-    assert not page_of(plan, dose.due_at, NOTHING).alarm
+    page = page_of(plan, dose.due_at, NOTHING)
+
+    assert (page.title, page.alarm) == ("Due now", False)
 
 
 def test_messages_that_are_stuck_are_told_with_since_when():
@@ -250,7 +279,17 @@ def test_messages_that_are_stuck_are_told_with_since_when():
 
     page = page_of(plan, dose.due_at, NOTHING)
 
-    assert (page.lines, page.alarm) == (("Messages stuck since 12:00.",), True)
+    assert (page.title, page.lines, page.alarm) == ("stuck since 12:00", ("Messages stuck since 12:00.",), True)
+
+
+def test_whoever_has_just_pressed_is_told_of_that_first():
+    taken = a_dose(status="taken", resolved_at=NOON)
+    plan, press = a_plan(taken, alarms=("could_not_remind",)), a_press("panel", taken.id)
+
+    page = page_of(plan, NOON, State(last=press))
+
+    assert (page.title, page.undoes, page.alarm) == ("Taken", (taken.id,), True)
+    assert page.lines == ("Could not remind: see the pages.",)
 
 
 def test_a_server_that_fell_silent_is_on_the_panel_within_two_minutes():

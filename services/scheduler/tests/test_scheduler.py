@@ -250,13 +250,19 @@ def test_a_plan_says_who_has_claimed_what_and_what_is_wrong(
     alarms.raise_everywhere(scheduler, "backup_old", DUE + timedelta(hours=1))
     publisher = Publisher(scheduler, Bus(redis), KEYS)
 
-    publisher.publish(set(), DUE + timedelta(seconds=59))
+    publisher.publish(set(), DUE + timedelta(seconds=49))
     before = _plan(redis, panel)
-    publisher.publish({home.id}, DUE + timedelta(seconds=61))
+    publisher.publish({home.id}, DUE + timedelta(seconds=51))
     after = _plan(redis, panel)
 
     assert (before.doses[0].claimed_by, before.alarms) == ("Ana", ("backup_old",))
     assert (before.stuck_since, after.stuck_since) == (None, DUE)
+
+
+def test_what_is_stuck_is_in_a_plan_within_two_minutes():
+    between_plans = SIGN_OF_LIFE + timedelta(seconds=LONGEST_WAIT_S)
+
+    assert devices.STUCK_AFTER + between_plans < timedelta(seconds=120)
 
 
 def test_a_device_that_lives_is_seen(

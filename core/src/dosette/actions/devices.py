@@ -11,6 +11,8 @@ from dosette.storage.connection import Database, Entry
 
 PLAN_AHEAD = timedelta(days=7)
 PLAN_BEHIND = timedelta(days=1)
+STUCK_AFTER = timedelta(seconds=50)
+"""What is due waits no longer than a lease or two. A plan comes every minute: two minutes after, the panel must say so."""
 
 
 @dataclass(frozen=True)
@@ -66,5 +68,12 @@ def seen(database: Database, device: Device, now: datetime) -> None:
 
 def next_plan(database: Database, device: Device, keys: ServerKeys, now: datetime) -> bytes | None:
     """The sealed plan of 7 days, with a number of its own; None when the device was revoked meanwhile."""
-    rows = database.run(sql.NEXT_PLAN, device=device.id, since=now - PLAN_BEHIND, until=now + PLAN_AHEAD, now=now)
+    rows = database.run(
+        sql.NEXT_PLAN,
+        device=device.id,
+        since=now - PLAN_BEHIND,
+        until=now + PLAN_AHEAD,
+        stuck=now - STUCK_AFTER,
+        now=now,
+    )
     return seal(rows[0][0].encode(), keys.signing_key(device)) if rows else None

@@ -57,8 +57,8 @@ class PlannedDose:
 @dataclass(frozen=True)
 class Plan:
     """`number` grows with each plan of a device, so that one that comes late is known; `pressed` is the highest number of a
-    press that the server has taken in: the device may forget it. `alarms` are kinds of what a person must know of the server, the
-    most urgent first; `stuck_since` is set when something due has been waiting to be told for more than a minute."""
+    press that the server has taken in: the device may forget it. `alarms` are kinds of what stands in the household, in no order: the
+    panel says those that concern who stands before it. `stuck_since` is set when something due has waited to be told for 50 s."""
 
     device_id: str
     device: str

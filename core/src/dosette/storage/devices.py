@@ -62,18 +62,20 @@ NEXT_PLAN = Statement(
                'stuck_since', (
                    SELECT min(since) FROM (
                        SELECT min(w.due_at) AS since FROM reminders AS w
-                        WHERE w.household_id = device.household_id AND w.status = 'waiting' AND w.due_at <= %(now)s - interval '60 seconds'
+                        WHERE w.household_id = device.household_id AND w.status = 'waiting' AND w.due_at <= %(stuck)s
                         UNION ALL
                        SELECT min(w.made_at) FROM deliveries AS w
                         WHERE w.household_id = device.household_id AND w.status = 'waiting' AND w.device_id IS NULL
-                          AND w.made_at BETWEEN %(now)s - interval '1 day' AND %(now)s - interval '60 seconds') AS stuck))::text
+                          AND w.made_at BETWEEN %(now)s - interval '1 day' AND %(stuck)s) AS stuck))::text
       FROM device JOIN households AS h ON h.id = device.household_id CROSS JOIN server
     """,
     device="uuid",
     since="timestamptz",
     until="timestamptz",
+    stuck="timestamptz",
     now="timestamptz",
 )
+"""What was due at `stuck` and still waits to be told is stuck."""
 
 SEEN = Statement(
     "device_seen",

@@ -45,8 +45,9 @@ def draw(page: Page, size: Size) -> Image.Image:
     pen = ImageDraw.Draw(image)
     pen.fontmode = "1"
     _header(pen, page, look)
-    if len(page.rows) == 1 and not page.more and (layout := _one_layout(page.rows[0], look)):
-        bottom = _one(pen, page.rows[0], layout, look)
+    below = _room_below(page, look)
+    if len(page.rows) == 1 and not page.more and (layout := _one_layout(page.rows[0], look, below)):
+        bottom = _one(pen, page.rows[0], layout, look, below)
     elif page.rows:
         bottom = _list(pen, page, look)
     else:
@@ -110,14 +111,20 @@ class _OneLayout:
     details: list[str]
 
 
-def _one_layout(row: Row, look: Look) -> _OneLayout | None:
-    """The largest layout in which strength, amount and member stand whole; None when there is none."""
+def _room_below(page: Page, look: Look) -> int:
+    """What the first line needs below the rows."""
+    return look.line * len(wrapped(page.lines[:1], look.small, look.room))
+
+
+def _one_layout(row: Row, look: Look, below: int = 0) -> _OneLayout | None:
+    """The largest layout in which strength, amount and member stand whole, with that much room below if there is one with it;
+    None when there is none."""
     for time_px, name_px, details_px in ((38, 24, 19), (38, 20, 16), (30, 18, 14), (24, 16, 14), (20, 14, 14)):
         layout = _one_try(row, look, look.big(time_px), look.big(name_px), look.big(details_px))
         fits_across = _time_right(row, layout.time_px) <= look.room
-        if fits_across and _one_height(layout, look) <= look.body_bottom - look.header:
+        if fits_across and _one_height(layout, look) + below <= look.body_bottom - look.header:
             return layout
-    return None
+    return _one_layout(row, look) if below else None
 
 
 def _one_try(row: Row, look: Look, time_px: int, name_px: int, details_px: int) -> _OneLayout:
@@ -136,9 +143,9 @@ def _one_height(layout: _OneLayout, look: Look) -> int:
     )
 
 
-def _one(pen: ImageDraw.ImageDraw, row: Row, layout: _OneLayout, look: Look) -> int:
+def _one(pen: ImageDraw.ImageDraw, row: Row, layout: _OneLayout, look: Look, below: int) -> int:
     """Time and member, then the name, then strength and amount; where it ends."""
-    spare = max(0, look.body_bottom - look.header - _one_height(layout, look))
+    spare = max(0, look.body_bottom - look.header - _one_height(layout, look) - below)
     gap = min(spare // 3, layout.details_px // 2)
     y = look.header + round(layout.time_px * 0.88) + gap // 2
     _mark(pen, row.mark, (look.margin, y - round(layout.time_px * 0.75)), round(layout.time_px * 0.75))
@@ -204,6 +211,8 @@ def _row_details(row: Row, look: Look) -> list[str]:
 def _list(pen: ImageDraw.ImageDraw, page: Page, look: Look) -> int:
     heights = [_row_height(row, look) for row in page.rows]
     spare = look.body_bottom - look.header - sum(heights)
+    below = _room_below(page, look)
+    spare -= below if below <= spare else 0
     gap = min(spare // len(heights), look.line // 3)
     y = look.header
     for row, height in zip(page.rows, heights, strict=True):
@@ -251,10 +260,10 @@ def _header(pen: ImageDraw.ImageDraw, page: Page, look: Look) -> None:
     bottom = look.header - 2
     pen.rectangle((0, 0, look.width, bottom), fill=paper)
     pen.line((0, bottom, look.width, bottom), fill=BLACK)
-    title = f"{page.title} +{page.more} more" if page.more else page.title
+    more = f" +{page.more} more" if page.more else ""
     baseline = round(look.header * 0.72)
-    left = _hints(pen, page, title, look, paper, ink)
-    text = shortened(title, look.small, left - look.margin)
+    left = _hints(pen, page, page.title + more, look, paper, ink)
+    text = shortened(page.title, look.small, left - look.margin - width(more, look.small)) + more
     pen.text((look.margin, baseline), text, font=font(look.small), fill=ink, anchor="ls")
 
 

@@ -92,9 +92,7 @@ def page_of(plan: Plan | None, now: datetime, state: State) -> Page:
     if plan is None:
         return _noticed(Page("No plan yet", lines=("Waiting for the server.", "Nothing is reminded.")), state)
     zone = ZoneInfo(plan.zone)
-    page = _alarm(plan, now, zone) or _offline(
-        _warned(_doses(_with_presses(plan, state), now, zone, state), plan, zone), now, zone, state
-    )
+    page = _alarm(plan, now, zone) or _told(plan, now, zone, state)
     return replace(
         _noticed(page, state),
         as_of=words.stamp(plan.issued_at, now, zone),
@@ -148,6 +146,19 @@ def _pressed(dose: PlannedDose, press: Press) -> PlannedDose:
     return replace(dose, status=_STATUS_OF[press.kind], resolved_at=None if press.kind == "undo" else press.at)
 
 
+def _told(plan: Plan, now: datetime, zone: ZoneInfo, state: State) -> Page:
+    """The doses, and what else is to be known. Rows may leave room for no line, so the title says what matters most."""
+    doses = _with_presses(plan, state)
+    page = _doses(doses, now, zone, state)
+    offline, gaps = _offline(now, zone, state)
+    grave, warnings = _warned(plan, zone)
+    claim = _claim([dose for dose in doses if _is_due(dose, now)])
+    title = offline or (page.title if page.undoes else grave or claim or page.title)
+    said = (f"{claim}.",) if claim and title != claim else ()
+    lines = (*page.lines, *gaps, *said, *warnings)
+    return replace(page, title=title, alarm=page.alarm or bool(offline or grave), lines=lines)
+
+
 def _alarm(plan: Plan, now: datetime, zone: ZoneInfo) -> Page | None:
     """What must be said instead of anything about doses: then no button does anything either."""
     if now > plan.valid_until:
@@ -158,22 +169,35 @@ def _alarm(plan: Plan, now: datetime, zone: ZoneInfo) -> Page | None:
     return None
 
 
-def _offline(page: Page, now: datetime, zone: ZoneInfo, state: State) -> Page:
+def _offline(now: datetime, zone: ZoneInfo, state: State) -> tuple[str, tuple[str, ...]]:
+    """Title and lines; none while we are in touch."""
     if state.offline_since is None:
-        return page
-    since = words.day_and_clock(state.offline_since, now, zone)
-    long = now - state.offline_since > NOT_UP_TO_DATE_AFTER
-    lines = (*page.lines, f"Offline since {since}.", "May not show what a phone confirmed.")
-    return replace(page, title="NOT UP TO DATE" if long else f"offline since {since}", alarm=True, lines=lines)
+        return "", ()
+    since, gap = words.day_and_clock(state.offline_since, now, zone), "May lack doses taken by phone."
+    if now - state.offline_since > NOT_UP_TO_DATE_AFTER:
+        return "NOT UP TO DATE", (f"Offline since {since}.", gap)
+    return f"offline since {since}", (gap,)
 
 
-def _warned(page: Page, plan: Plan, zone: ZoneInfo) -> Page:
-    """With what a person must know of the server."""
+def _warned(plan: Plan, zone: ZoneInfo) -> tuple[str, tuple[str, ...]]:
+    """What a person must know of the server: a title, if it is grave, and lines."""
+    titles = [words.GRAVE[kind] for kind in words.GRAVE if kind in plan.alarms]
     lines = [words.ALARMS[kind] for kind in words.ALARMS if kind in plan.alarms]
     if plan.stuck_since:
-        lines.insert(0, f"Messages stuck since {words.clock(plan.stuck_since, zone)}.")
-    grave = bool(plan.stuck_since) or any(kind in plan.alarms for kind in words.GRAVE)
-    return replace(page, lines=(*page.lines, *lines), alarm=page.alarm or grave) if lines else page
+        since = words.clock(plan.stuck_since, zone)
+        titles.insert(0, f"stuck since {since}")
+        lines.insert(0, f"Messages stuck since {since}.")
+    return titles[0] if titles else "", tuple(lines)
+
+
+def _claim(due: list[PlannedDose]) -> str:
+    """Who has said "I've got it", and of how many; empty when nobody has."""
+    claimed = [dose.claimed_by for dose in due if dose.claimed_by]
+    if not claimed:
+        return ""
+    names = list(dict.fromkeys(claimed))
+    who = f"{' and '.join(names)} {'has' if len(names) == 1 else 'have'}"
+    return f"{who} it" if len(claimed) == len(due) else f"{len(due)} due, {who} {len(claimed)}"
 
 
 def _noticed(page: Page, state: State) -> Page:
@@ -203,8 +227,7 @@ def _due_page(due: list[PlannedDose], undoes: tuple[str, ...], now: datetime, zo
     due.sort(key=lambda dose: dose.due_at)
     rows = tuple(_row(dose, Mark.LATE if _is_late(dose, now) else Mark.DUE, now, zone) for dose in due)
     title = f"{len(undoes)} done, hold: undo" if undoes else _due_title(rows)
-    claims = dict.fromkeys(f"{dose.claimed_by} has it: {dose.member}" for dose in due if dose.claimed_by)
-    return Page(title, rows, lines=tuple(claims), takes=tuple(dose.id for dose in due), undoes=undoes)
+    return Page(title, rows, takes=tuple(dose.id for dose in due), undoes=undoes)
 
 
 def _due_title(rows: tuple[Row, ...]) -> str:

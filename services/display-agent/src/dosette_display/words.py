@@ -21,7 +21,8 @@ ALARMS = {
     "backup_old": "The backup is too old.",
 }
 """What a person at the panel must know of the server, the most urgent first."""
-GRAVE = frozenset({"could_not_remind", "disk_full"})
+GRAVE = {"could_not_remind": "could not remind", "disk_full": "server disk full"}
+"""Of these, what the title says."""
 
 
 def clock(at: datetime, zone: ZoneInfo) -> str:
