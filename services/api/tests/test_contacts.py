@@ -3,6 +3,7 @@
 import re
 from base64 import b64decode
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -166,6 +167,28 @@ def test_a_test_that_fails_says_why(api: Any, database_of: Callable[[str], Datab
     latest = api.get(f"/contacts/{contact_id}").get_json()["latest"]
     assert (latest["status"], latest["attempts"]) == ("waiting", 1)
     assert "No space left" in latest["error"]
+
+
+@pytest.mark.parametrize("then", ["test again", "remove"])
+def test_a_test_that_was_given_up_is_seen_to_by_another_test_or_without_the_contact(
+    api: Any, database_of: Callable[[str], Database], then: str
+):
+    contact_id = _add(api, "file", "bruno.jsonl").get_json()["id"]
+    api.post(f"/contacts/{contact_id}/test")
+    for hour in range(5):
+        at = NOON + timedelta(hours=hour)
+        (claimed,) = reminders.sweep(database_of("worker"), {"file": 9}, at)
+        reminders.record(
+            database_of("worker"), [Sent(claimed.id, claimed.lease, claimed.attempts, at, "the disk is full")], at
+        )
+    before = reminders.backlog(database_of("scheduler"), NOON).parked
+
+    if then == "remove":
+        api.send("DELETE", f"/contacts/{contact_id}")
+    else:
+        assert api.post(f"/contacts/{contact_id}/test").get_json()["status"] == "waiting"
+
+    assert (before, reminders.backlog(database_of("scheduler"), NOON).parked) == (1, 0)
 
 
 def test_one_test_at_a_time_is_enough(api: Any):

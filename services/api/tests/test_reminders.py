@@ -142,13 +142,40 @@ def test_what_could_not_be_told_is_listed_until_somebody_has_seen_to_it(
     assert api.get("/reminders").get_json()["items"] == []  # the alarm about it went along
 
 
+@pytest.mark.parametrize("about", ["message", "reminder"])
+def test_dismissing_what_could_not_be_told_drops_the_messages_that_were_given_up(
+    api: Any, told: dict[str, Any], postgres: Postgres, database_of: Callable[[str], Database], about: str
+):
+    scheduler = database_of("scheduler")
+    _give_up(postgres, api)
+    message = next(each["id"] for each in api.get("/reminders").get_json()["parked"])
+    if about == "reminder":
+        _set(postgres, api, "UPDATE dosette.reminders SET status = 'parked' WHERE id = %s", told["id"])
+    _raise(api, scheduler, "could_not_remind", message if about == "message" else told["id"])
+    alarm = next(each for each in api.get("/reminders").get_json()["items"] if each["kind"] == "could_not_remind")
+    before = reminders.backlog(scheduler, HALF_PAST).parked
+
+    dismissed = api.post(f"/reminders/{alarm['id']}/dismiss")
+
+    assert (before, dismissed.status_code, reminders.backlog(scheduler, HALF_PAST).parked) == (1, 200, 0)
+    assert api.get("/reminders").get_json()["parked"] == []
+
+
+def test_dismissing_another_alarm_leaves_the_messages_that_were_given_up(
+    api: Any, told: dict[str, Any], postgres: Postgres, database_of: Callable[[str], Database]
+):
+    scheduler = database_of("scheduler")
+    _give_up(postgres, api)
+    _raise(api, scheduler)
+    alarm = next(each for each in api.get("/reminders").get_json()["items"] if each["kind"] == "panel_silent")
+
+    api.post(f"/reminders/{alarm['id']}/dismiss")
+
+    assert reminders.backlog(scheduler, HALF_PAST).parked == 1
+
+
 def test_messages_given_up_in_the_last_day_are_listed_with_why(api: Any, told: dict[str, Any], postgres: Postgres):
-    _set(
-        postgres,
-        api,
-        "UPDATE dosette.deliveries SET status = 'parked', error = 'ntfy answered 500', at = %s WHERE contact_id IS NOT NULL",
-        HALF_PAST,
-    )
+    _give_up(postgres, api)
 
     (parked,) = api.get("/reminders").get_json()["parked"]
     api.clock.now += timedelta(days=1)
@@ -173,6 +200,15 @@ def test_who_only_reads_answers_nothing(api: Any, told: dict[str, Any]):
     assert api.send("GET", "/reminders", headers=bearer).status_code == 200
     for what in ("claim", "dismiss"):
         assert api.send("POST", f"/reminders/{told['id']}/{what}", headers=bearer).status_code == 403
+
+
+def _give_up(postgres: Postgres, api: Any) -> None:
+    _set(
+        postgres,
+        api,
+        "UPDATE dosette.deliveries SET status = 'parked', error = 'ntfy answered 500', at = %s WHERE contact_id IS NOT NULL",
+        HALF_PAST,
+    )
 
 
 def _set(postgres: Postgres, api: Any, statement: str, *values: object) -> None:

@@ -57,6 +57,8 @@ REMOVE = Statement(
     WITH removed AS (
         UPDATE contacts SET removed_at = coalesce(removed_at, %(now)s) WHERE id = %(contact)s AND household_id = entered_household()
         RETURNING id, household_id
+    ), seen_to AS (
+        UPDATE deliveries AS d SET status = 'dropped' FROM removed WHERE d.contact_id = removed.id AND d.status = 'parked'
     )
     SELECT count(id), count(pg_notify('dosette', household_id::text)) FROM removed
     """,
@@ -75,6 +77,9 @@ TEST = Statement(
     ), waiting AS MATERIALIZED (  -- one test at a time is enough
         SELECT d.* FROM deliveries AS d JOIN contact ON contact.id = d.contact_id
          WHERE d.status = 'waiting' AND d.reminder_ids = '{}' ORDER BY d.made_at LIMIT 1
+    ), seen_to AS (  -- a test that was given up, by testing again
+        UPDATE deliveries AS d SET status = 'dropped' FROM contact
+         WHERE d.contact_id = contact.id AND d.status = 'parked' AND d.reminder_ids = '{}'
     ), made AS (
         INSERT INTO deliveries (household_id, contact_id, channel, reminder_ids, made_at, due_at)
         SELECT household_id, id, channel, '{}', %(now)s, %(now)s FROM contact WHERE NOT EXISTS (SELECT FROM waiting)

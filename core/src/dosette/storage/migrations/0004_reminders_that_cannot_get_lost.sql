@@ -344,18 +344,23 @@ END $$;
 
 CREATE FUNCTION dismiss_reminder(wanted uuid, until timestamptz, now timestamptz, OUT outcome text, OUT told jsonb, OUT facts jsonb)
 LANGUAGE plpgsql AS $$
-DECLARE  -- with an alarm goes the reminder that it is about, and the other way round; what is dismissed is not raised again before `until`
+DECLARE  -- with an alarm goes what it is about, and the other way round; what is dismissed is not raised again before `until`
     it reminders;
 BEGIN
     SELECT * INTO it FROM reminders WHERE id = wanted AND household_id = entered_household();
     outcome := CASE WHEN it.id IS NULL THEN 'no-reminder' WHEN it.status = 'parked' THEN 'done' WHEN it.status <> 'waiting' THEN 'over'
                     WHEN it.dose_id IS NOT NULL THEN 'dose' ELSE 'done' END;
     IF outcome = 'done' THEN
-        UPDATE reminders
-           SET status = 'dropped', claimed_by = entered_member(), claimed_at = now, due_at = CASE WHEN dose_id IS NULL THEN until ELSE due_at END,
-               reason = concat_ws(' by ', 'dismissed', (SELECT name FROM members WHERE id = entered_member())), lease = NULL, leased_until = NULL
-         WHERE household_id = it.household_id AND (id = it.id OR id = it.about AND status = 'parked'
-               OR about = it.id AND kind = 'could_not_remind' AND status = 'waiting');
+        WITH seen_to AS (
+            UPDATE reminders
+               SET status = 'dropped', claimed_by = entered_member(), claimed_at = now, due_at = CASE WHEN dose_id IS NULL THEN until ELSE due_at END,
+                   reason = concat_ws(' by ', 'dismissed', (SELECT name FROM members WHERE id = entered_member())), lease = NULL, leased_until = NULL
+             WHERE household_id = it.household_id AND (id = it.id OR id = it.about AND status = 'parked'
+                   OR about = it.id AND kind = 'could_not_remind' AND status = 'waiting')
+            RETURNING id
+        )
+        UPDATE deliveries SET status = 'dropped'
+         WHERE household_id = it.household_id AND status = 'parked' AND (id = it.about OR reminder_ids && ARRAY(SELECT id FROM seen_to));
         SELECT * INTO it FROM reminders WHERE id = wanted;
         PERFORM pg_notify('dosette', it.household_id::text);
     END IF;
@@ -420,6 +425,7 @@ END $$;
 REVOKE EXECUTE ON FUNCTION member_json(members), wrong_with(members), delivery_json(deliveries), masked(text, text), contact_told(contacts),
     reminder_told(reminders, timestamptz), claim_reminder(uuid, timestamptz), dismiss_reminder(uuid, timestamptz, timestamptz),
     link_told(uuid, timestamptz), answer_link(uuid, text, text, timestamptz) FROM PUBLIC;
+GRANT UPDATE (status) ON deliveries TO dosette_api;  -- of a message that was given up, when somebody has seen to it
 GRANT EXECUTE ON FUNCTION member_json(members), wrong_with(members), delivery_json(deliveries), masked(text, text), contact_told(contacts),
     reminder_told(reminders, timestamptz), claim_reminder(uuid, timestamptz), dismiss_reminder(uuid, timestamptz, timestamptz),
     link_told(uuid, timestamptz), answer_link(uuid, text, text, timestamptz) TO dosette_api;
