@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import psycopg2
@@ -55,6 +55,19 @@ def test_two_demos_at_once_make_one_household(server: Server):
 
     assert sorted("lives here now" in each.stdout for each in told) == [False, True]
     assert [each.returncode for each in told] == [0, 0]
+
+
+def test_a_demo_waits_for_another_however_slow_that_one_is(server: Server, database_of: Callable[[str], Database]):
+    slow = database_of("api")
+    with ThreadPoolExecutor(1) as pool:
+        with slow.all_or_nothing():
+            households.only_founder(slow)
+            other = pool.submit(_dosette, server, "demo")
+            wait([other], timeout=5)
+
+        told = other.result()
+
+    assert (told.returncode, "lives here now" in told.stdout) == (0, True), told.stderr
 
 
 def test_a_demo_that_fails_half_way_leaves_nothing(server: Server):

@@ -60,7 +60,10 @@ def refresh_offsets(database: Database) -> int:
 
 
 def only_founder(database: Database) -> bool:
-    """Whether this server has no household yet, and nobody else founds one until this transaction ends."""
+    """Whether this server has no household yet, and nobody else founds one until this transaction ends.
+
+    Waits for whoever founds one, as long as `database` lets a statement take.
+    """
     database.run(sql.LOCK_FOUNDING)
     return not database.run(access.HOUSEHOLDS)
 

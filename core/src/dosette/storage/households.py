@@ -63,7 +63,10 @@ GET = Statement(
     """,
 )
 
-LOCK_FOUNDING = Statement("lock_founding", "SELECT pg_advisory_xact_lock(54321)")
+LOCK_FOUNDING = Statement(
+    "lock_founding", "SELECT pg_advisory_xact_lock(54321) FROM set_config('lock_timeout', '0', true)"
+)
+"""Waits for whoever founds one, as long as a statement may take: on a small machine that takes a while."""
 
 NEW_ID = Statement("new_id", "SELECT uuidv7()::text")
 

@@ -20,6 +20,7 @@ from dosette.storage.connection import Database, Entry
 
 NAME, ZONE = "Demo", "Europe/Berlin"
 WEEKS = timedelta(weeks=2)
+_PATIENCE_MS = 60_000
 PEOPLE = (("Ana", "admin"), ("Bruno", "self"), ("Clara", "self"))
 TOLD_NEXT = {"Bruno": ("Ana",), "Clara": ("Ana", "Bruno")}
 """Who is told of a dose that was not taken: the second person, and the third."""
@@ -147,9 +148,9 @@ _CUPBOARD = (
 
 def fill(database: Database, now: datetime) -> bool:
     """Makes the demo household, all or nothing; False, and nothing done, when this server has a household already."""
-    with database.all_or_nothing():
-        if households.only_founder(database):
-            _fill(database, now)
+    with database.patient(_PATIENCE_MS) as patient, patient.all_or_nothing():
+        if households.only_founder(patient):
+            _fill(patient, now)
             return True
     return False
 
