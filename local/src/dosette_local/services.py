@@ -33,8 +33,9 @@ class Service:
         return answered(self.port, self.health) == http.HTTPStatus.OK
 
     def answers(self) -> bool:
-        """At all: a database that is away makes a service unwell, and ending the service would not bring it back."""
-        return answered(self.port, self.health) is not None
+        """At all: a database that is away makes a service unwell, and ending the service would not bring it back, so that the
+        database is not asked either."""
+        return answered(self.port, "/health") is not None
 
 
 @dataclass(frozen=True)
