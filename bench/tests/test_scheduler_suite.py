@@ -17,12 +17,13 @@ from dosette_bench.suites import scheduler
 from dosette_bench.suites.scheduler import GREAT, HERD, IDLE, KEPT, ONE, WAITING, Limits
 
 EVERY_ROW = {*IDLE, *ONE, *HERD, *GREAT, *WAITING, *KEPT}
+HURRIED = Limits(hasty_s=0)
 
 
 def test_every_row_is_measured(running: Stack):
     bench = Bench(running, ONCE, Unwatched())
 
-    scheduler.measure(bench)
+    scheduler.measure(bench, HURRIED)
 
     rows = _rows(bench)
     assert rows.keys() == EVERY_ROW
@@ -30,6 +31,10 @@ def test_every_row_is_measured(running: Stack):
     assert rows["due_to_delivered_idle"]["iterations"] == 3
     assert rows["due_to_delivered_500"]["iterations"] == ONCE.herd
     assert (rows["reminders_lost"]["value"], rows["reminders_doubled"]["value"]) == (0, 0)
+    assert rows["rings_per_message"]["value"] == 1
+    assert (
+        "20 were told in 4 messages" in rows["reminders_per_second"]["what"]
+    )  # each of two people in each of two homes, once
 
 
 def test_the_household_is_afterwards_as_it_was_before(running: Stack):
@@ -53,7 +58,7 @@ def test_what_nobody_was_told_is_lost_and_no_fast_success(running: Stack):
     bench = Bench(running, ONCE, Unwatched())
 
     with _stopped(running, "worker"):
-        scheduler.measure(bench, Limits(told_s=0.5, great_s=0.5))
+        scheduler.measure(bench, Limits(told_s=0.5, great_s=0.5, hasty_s=0))
 
     rows = _rows(bench)
     assert rows["due_to_delivered_idle"]["error_reasons"] == {"not told within 0.5 s": 3}

@@ -1,7 +1,8 @@
 """The processes of a stack as the kernel sees them: what they are called here, their memory, their CPU time."""
 
 import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import psutil
 from dosette_bench.errors import CannotMeasure
 
 MB = 1_000_000
+ASLEEP_AFTER_S = 0.5
+_WAITS = "voluntary_ctxt_switches"
 NAMES = (
     ("api", re.compile(r"gunicorn|dosette-api")),
     ("worker", re.compile(r"dosette-worker")),
@@ -126,3 +129,47 @@ def _thread_ns(schedstat: Path) -> int:
         return int(schedstat.read_text().split()[0])
     except (OSError, IndexError):
         return 0
+
+
+class Wakes:
+    """How often threads went from sleep to work. The short waits within one piece of work, for an answer or a lock, are none."""
+
+    def __init__(self, processes: Sequence[Process]) -> None:
+        self._processes = processes
+        self._began = self._looked_at = time.monotonic()
+        self._waited = dict(self._waits())
+        self._busy_at: dict[tuple[str, Path], float] = {}
+        self._woke_at: dict[tuple[str, Path], list[float]] = {}
+
+    def look(self) -> None:
+        """To be called again and again, more often than ASLEEP_AFTER_S."""
+        self._looked_at = now = time.monotonic()
+        for thread, waits in self._waits():
+            if waits == self._waited.get(thread, 0):
+                continue
+            if now - self._busy_at.get(thread, 0.0) > ASLEEP_AFTER_S:
+                self._woke_at.setdefault(thread, []).append(now)
+            self._waited[thread], self._busy_at[thread] = waits, now
+
+    def per_second(self, name: str) -> list[float]:
+        """Of each thread of a part that woke at all, to the hundredth."""
+        took_s = self._looked_at - self._began
+        return [_rate(woke_at, took_s) for (part, _), woke_at in self._woke_at.items() if part == name]
+
+    def _waits(self) -> Iterator[tuple[tuple[str, Path], int]]:
+        """How often each thread has waited for something so far."""
+        for process in self._processes:
+            for status in Path(f"/proc/{process.pid}/task").glob("*/status"):
+                try:
+                    lines = status.read_text().splitlines()
+                except OSError:  # the thread ended meanwhile
+                    continue
+                yield (process.name, status), sum(int(each.split()[1]) for each in lines if each.startswith(_WAITS))
+
+
+def _rate(woke_at: Sequence[float], took_s: float) -> float:
+    """Between its first wake and its last: where we begin to look and end is chance."""
+    in_all = len(woke_at) / took_s
+    if len(woke_at) < 2:
+        return round(in_all, 2)
+    return round(min(in_all, (len(woke_at) - 1) / (woke_at[-1] - woke_at[0])), 2)

@@ -120,6 +120,14 @@ class Village:
             self._one("SELECT coalesce(sum(cardinality(reminder_ids)), 0) FROM deliveries WHERE status = 'delivered'")
         )
 
+    def made(self) -> int:
+        """How many messages there are about what is here, whatever became of them."""
+        return int(self._one("SELECT count(*) FROM deliveries WHERE household_id IN (SELECT id FROM ours)"))
+
+    def sent(self, until: float) -> int:
+        """How many of them had arrived by then."""
+        return int(self._run(_SENT, until=until)[0][0])
+
     def backend(self) -> int:
         """The process that serves us here."""
         return int(self._one("SELECT pg_backend_pid()"))
@@ -267,6 +275,10 @@ _TELLINGS = """
       FROM reminders AS r JOIN doses AS dose ON dose.id = r.dose_id LEFT JOIN told ON told.id = r.id
      WHERE r.household_id IN (SELECT id FROM ours)
      ORDER BY dose.due_at, r.id
+"""
+_SENT = """
+    SELECT count(*) FROM deliveries
+     WHERE household_id IN (SELECT id FROM ours) AND status = 'delivered' AND at <= to_timestamp(%(until)s)
 """
 _CALL_OFF = """
     UPDATE reminders SET status = 'dropped', reason = %(name)s WHERE status = 'waiting' AND household_id IN (SELECT id FROM ours);

@@ -1,4 +1,5 @@
-"""From falling due to being told: a dose on an idle stack, a herd at once while a member goes on asking, a herd too great for a minute."""
+"""From falling due to being told: a dose on an idle stack, a herd at once while a member goes on asking, a herd too great for a minute;
+and what it costs when nothing is due."""
 
 import os
 import subprocess
@@ -9,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 from urllib.error import HTTPError
@@ -23,7 +23,7 @@ from dosette_bench.errors import CannotMeasure
 from dosette_bench.figures import percentile
 from dosette_bench.http import Client
 from dosette_bench.loop import Failed
-from dosette_bench.processes import Process
+from dosette_bench.processes import Process, Wakes
 from dosette_bench.samples import Load, Series
 from dosette_bench.sink import ANSWER_AFTER_S, Sink
 from dosette_bench.stack import Stack, free_port, wait_until
@@ -32,21 +32,22 @@ from dosette_bench.village import MEDICINES_EACH, NAME, PEOPLE, Telling, Village
 DOSES_A_ROUND = 3
 MOST_STEPS = 48
 """That a schedule takes."""
-IDLE_S = 5.0
+IDLE_S, HASTY_S = 20.0, 16.0
 LEAD = timedelta(seconds=2)
-LOOK_EVERY_S, LOOK_AT_MANY_EVERY_S = 0.1, 0.5
+LOOK_OFTEN_S, LOOK_EVERY_S, LOOK_AT_MANY_EVERY_S = 0.05, 0.1, 0.5
 ASKING = Load("closed", users=1, think_time_s=0.01)
 AWAKE = ("scheduler", "worker", "postgresql")
 STOP_S = 15.0
 
-IDLE = ("cpu_idle", "wakeups_idle")
+LOOPS = ("scheduler", "worker")
+IDLE = ("cpu_idle", *(f"{what}_idle_{part}" for part in LOOPS for what in ("cpu", "wakes")))
 ONE = ("due_to_delivered_idle",)
 HERD = ("last_of_500_delivered", "due_to_delivered_500", "api_p95_while_500_are_due")
 GREAT = (
     "reminders_per_second",
     "reminders_per_second_two_workers",
     "cpu_per_reminder",
-    "rings_per_reminder",
+    "rings_per_message",
 )
 WAITING = ("reminders_per_second_waiting", "reminders_per_second_waiting_two_workers", "workers_doubled")
 WAITING_AT_LEAST, WAITING_SHARE = 1000, 5
@@ -56,10 +57,14 @@ KEPT = ("reminders_lost", "reminders_doubled")
 
 @dataclass(frozen=True)
 class Limits:
-    """How long is waited for one dose or the herd, and how much of the great herd is watched. After it, a try has failed."""
+    """How long is waited for one dose or the herd, and how much of the great herd is watched. After it, a try has failed.
+
+    `hasty_s` is how long after its start a worker still looks every second, which is not what an evening costs.
+    """
 
     told_s: float = 30.0
     great_s: float = 12.0
+    hasty_s: float = HASTY_S
 
 
 @dataclass
@@ -76,7 +81,7 @@ def measure(bench: Bench, limits: Limits | None = None) -> None:
     with bench.may_fail(*IDLE, *ONE, *HERD, *GREAT, *WAITING, *KEPT), Village(bench.stack) as village:
         village.settle(1)
         if _any(bench, IDLE):
-            _measure_idle(bench)
+            _measure_idle(bench, limits)
         if _any(bench, ONE + KEPT):
             with bench.may_fail(*ONE):
                 _measure_one_by_one(bench, village, limits, kept)
@@ -114,34 +119,42 @@ def _doubled(messages: Counter[str]) -> int:
 # Nothing is due
 
 
-def _measure_idle(bench: Bench) -> None:
-    """CPU time and wake-ups of the whole stack: what an evening without doses costs."""
-    cpu = _row(
-        bench, "cpu_idle", "ratio", what="CPU time of scheduler, worker and PostgreSQL over time, nothing being due"
-    )
-    wakeups = _row(
-        bench, "wakeups_idle", "1/s", what="times that the scheduler's threads went to sleep, nothing being due"
-    )
-    bench.watcher.doing("nothing is due")
+def _measure_idle(bench: Bench, limits: Limits) -> None:
+    """CPU time and wakes: what an evening without doses costs."""
+    rows = {operation: _row(bench, operation, "1/s" if "wakes" in operation else "ratio") for operation in IDLE}
     parts = bench.stack.processes()
-    began, used, slept = time.monotonic(), _cpu_ms(parts), _sleeps(parts)
-    time.sleep(min(IDLE_S, bench.sizes.load_s))
+    _fall_asleep(bench, parts, limits)
+    bench.watcher.doing("nothing is due")
+    wakes, began, before = Wakes(parts), time.monotonic(), processes.cpu_ms(parts)
+    while time.monotonic() < began + min(IDLE_S, 2 * bench.sizes.soak_s):
+        time.sleep(LOOK_OFTEN_S)
+        wakes.look()
     took_s = time.monotonic() - began
-    cpu.add((_cpu_ms(parts) - used) / 1000 / took_s)
-    wakeups.add((_sleeps(parts) - slept) / took_s)
+    used = {part: (now - before.get(part, 0.0)) / 1000 / took_s for part, now in processes.cpu_ms(parts).items()}
+    _add_idle(rows, used, wakes)
 
 
-def _cpu_ms(parts: Sequence[Process]) -> float:
-    return sum(used for name, used in processes.cpu_ms(parts).items() if name in AWAKE)
+def _fall_asleep(bench: Bench, parts: Sequence[Process], limits: Limits) -> None:
+    try:
+        born = max(psutil.Process(each.pid).create_time() for each in parts if each.name in LOOPS)
+    except (ValueError, psutil.Error) as error:
+        raise CannotMeasure(f"scheduler and worker can't be seen ({error!r})") from None
+    if (left_s := born + limits.hasty_s - time.time()) > 0:
+        bench.watcher.doing("letting the worker fall asleep")
+        time.sleep(left_s)
 
 
-def _sleeps(parts: Sequence[Process]) -> int:
-    """How often the threads of the scheduler have waited for something so far."""
-    tasks = [
-        task for part in parts if part.name == "scheduler" for task in Path(f"/proc/{part.pid}/task").glob("*/status")
-    ]
-    lines = [line for task in tasks for line in task.read_text().splitlines()]
-    return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+def _add_idle(rows: dict[str, Series], used: dict[str, float], wakes: Wakes) -> None:
+    rows["cpu_idle"].note(what="CPU time of scheduler, worker and PostgreSQL over time, nothing being due")
+    rows["cpu_idle"].add(sum(used.get(part, 0.0) for part in AWAKE))
+    for part in LOOPS:
+        rows[f"cpu_idle_{part}"].note(what=f"CPU time of the {part} over time, nothing being due")
+        rows[f"cpu_idle_{part}"].add(used.get(part, 0.0))
+        each = wakes.per_second(part)
+        rows[f"wakes_idle_{part}"].note(
+            what=f"of the {part}'s busiest thread, nothing being due; of all together {sum(each):.2f} a second"
+        )
+        rows[f"wakes_idle_{part}"].add(max(each, default=0.0))
 
 
 # One dose
@@ -308,8 +321,9 @@ class _Run:
     due: int
     workers: str
     told: int
+    messages: int
     took_s: float
-    rung: float
+    rings_per_message: float | None
     cpu_ms: dict[str, float]
 
     @property
@@ -320,7 +334,9 @@ class _Run:
         cores = len(os.sched_getaffinity(0))
         rest = "" if self.told == self.due else f", the rest was called off after {self.took_s:g} s"
         each = f"{self.per_second / cores:.0f} a second and core on {cores} cores"
-        return f"{self.due} due at once, {self.workers}: {self.told} were told{rest}; {each}"
+        return (
+            f"{self.due} due at once, {self.workers}: {self.told} were told in {self.messages} messages{rest}; {each}"
+        )
 
 
 def _measure_great_herd(bench: Bench, village: Village, limits: Limits, kept: _Kept) -> None:
@@ -328,9 +344,7 @@ def _measure_great_herd(bench: Bench, village: Village, limits: Limits, kept: _K
     size = bench.sizes.great_herd
     one, two = (_row(bench, name, "1/s", better="higher") for name in GREAT[:2])
     cpu = _row(bench, GREAT[2], "ms", what=f"CPU time of scheduler, worker and PostgreSQL, {size} due at once")
-    rings = _row(
-        bench, GREAT[3], "ratio", what="how many the scheduler rang for over how many were told; once is enough"
-    )
+    rings = _row(bench, GREAT[3], "ratio", what="how many the scheduler rang for over how many it made; once is enough")
     bench.watcher.doing(f"settling {size // (PEOPLE * MEDICINES_EACH)} households")
     village.settle(size)
     runs: list[_Run] = []
@@ -341,7 +355,7 @@ def _measure_great_herd(bench: Bench, village: Village, limits: Limits, kept: _K
         _add_rate(one, first, limits)
         runs.append(first)
         _add_cpu(cpu, runs, limits)
-        _add_or_fail(rings, first.rung / first.told if first.told else None, limits)
+        _add_or_fail(rings, first.rings_per_message, limits)
         if bench.wants(GREAT[1]):
             with second_worker(bench.stack):
                 second = _great_herd(bench, village, limits, kept, size, "two workers")
@@ -384,15 +398,17 @@ def _great_herd(bench: Bench, village: Village, limits: Limits, kept: _Kept, siz
         now_told = min(size, village.delivered() - before)
         bench.watcher.advance(now_told - told)
         told = now_told
-    looked_at, rung = time.time(), _rung(bench.stack) - rung
+    looked_at = time.time()
     village.call_off()
+    rung = _rung(bench.stack) - rung
     tellings, messages = village.tellings(), village.messages()
+    made, sent = village.made(), village.sent(looked_at)
     kept.due += size
     kept.lost += sum(each.given_up or (each.told_at is not None and not messages[each.id]) for each in tellings)
     in_time = [each.told_at for each in tellings if each.told_at is not None and each.told_at <= looked_at]
     village.forget()
     took_s = (max(in_time) if len(in_time) == size else looked_at) - began
-    return _Run(size, workers, len(in_time), took_s, rung, used.ms())
+    return _Run(size, workers, len(in_time), sent, took_s, rung / made if made else None, used.ms())
 
 
 def _add_rate(series: Series, run: _Run, limits: Limits) -> None:
