@@ -14,6 +14,7 @@ from dosette.testing import NOON, a_dose, a_plan
 from dosette_display.agent import Agent
 from dosette_display.answers import Answer
 from dosette_display.journal import Journal
+from dosette_display.keys import Gesture
 from dosette_display.lamp import Light
 from dosette_display.plan_store import PlanStore
 
@@ -72,7 +73,7 @@ class Desk:
         self.agent._refresh(self.now)
 
     def press(self, kind: str = "take") -> Answer:
-        self.agent.press(kind, self.agent.look())
+        self.agent.press(Gesture("hold" if kind == "undo" else kind), self.agent.look())
         self.redraw()
         return self.answers[-1]
 
@@ -94,7 +95,7 @@ def test_a_press_names_what_was_shown_though_the_plan_changed_in_between(desk):
     scene = desk.agent.look()
     desk.hear(other)
     desk.redraw()
-    desk.agent.press("take", scene)
+    desk.agent.press(Gesture.TAKE, scene)
 
     assert [press.dose_ids for press in desk.journal.waiting()] == [(shown.id,)]
 
@@ -126,8 +127,8 @@ def test_a_second_press_on_the_same_picture_takes_nothing_twice(desk):
     desk.hear(a_dose())
     desk.redraw()
 
-    desk.agent.press("take", desk.agent.look())
-    desk.agent.press("take", desk.agent.look())
+    desk.agent.press(Gesture.TAKE, desk.agent.look())
+    desk.agent.press(Gesture.TAKE, desk.agent.look())
 
     assert len(desk.journal.waiting()) == 1
     assert desk.answers[-1].on_screen == "Already taken 12:00"

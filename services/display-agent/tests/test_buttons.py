@@ -91,14 +91,14 @@ def test_a_pin_pulled_low_is_a_press_on_what_was_seen_at_that_moment(wired):
     assert presser.presses == [("skip", "page 1")]
 
 
-def test_take_held_for_two_seconds_is_an_undo_while_it_is_still_held(wired):
+def test_a_button_held_for_two_seconds_counts_while_it_is_still_held(wired):
     presser, factory = wired
     pin = factory.pin(GPIOS["take"])
 
     pin.drive_low()
     time.sleep(2.1)
 
-    assert presser.presses == [("undo", "page 1")]
+    assert presser.presses == [("hold", "page 1")]
     pin.drive_high()
     time.sleep(0.1)
     assert len(presser.presses) == 1

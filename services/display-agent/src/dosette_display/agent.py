@@ -24,6 +24,7 @@ from dosette_display import words
 from dosette_display.answers import Answer, contradiction, nothing_to
 from dosette_display.draw import draw, fit
 from dosette_display.journal import Journal, NotSaved
+from dosette_display.keys import Gesture
 from dosette_display.lamp import Light
 from dosette_display.page import Notice, Page, State, changes_at, latest_by_dose, page_of
 from dosette_display.panels import Mode, Panel
@@ -131,8 +132,9 @@ class Agent:
         """See `buttons.Presser`."""
         return Scene(self._shown, self.clock(), boottime_s())
 
-    def press(self, kind: str, scene: Scene) -> None:
+    def press(self, gesture: Gesture, scene: Scene) -> None:
         """Saves a press on what stood on the screen when the button went down; says on the screen why not."""
+        kind = "undo" if gesture is Gesture.HOLD else gesture.value
         with self._lock:
             answer = self._pressed(kind, scene)
         log.info("a button was pressed", extra={"kind": kind, "saved": answer.saved, "doses": answer.doses})

@@ -10,6 +10,7 @@ from gpiozero import DigitalInputDevice, Factory
 
 from dosette.clock import boottime_s
 from dosette.faults import fp
+from dosette_display.keys import Gesture as Pushed
 
 GPIOS = {"take": 5, "skip": 6}
 """Free on the small HATs of Waveshare and Pimoroni."""
@@ -74,7 +75,7 @@ class Presser(Protocol[Scene]):
     def look(self) -> Scene:
         """What is on the screen now; given back with the press. Called at the edge, from gpiozero's thread: must be quick."""
 
-    def press(self, kind: str, scene: Scene) -> None: ...
+    def press(self, gesture: Pushed, scene: Scene) -> None: ...
 
 
 class Buttons(Generic[Scene]):
@@ -132,12 +133,8 @@ class Buttons(Generic[Scene]):
     def _complete(self, now: float) -> None:
         for button, gesture in self._gestures.items():
             if length := gesture.pass_time(now):
-                self._presser.press(_kind(button, length), self._scenes.pop(button))
+                self._presser.press(Pushed.of(button, held=length == "long"), self._scenes.pop(button))
 
     def _wait_s(self) -> float | None:
         deadlines = [each.deadline for each in self._gestures.values() if each.deadline is not None]
         return max(0.0, min(deadlines) - boottime_s()) if deadlines else None
-
-
-def _kind(button: str, length: str) -> str:
-    return "undo" if button == "take" and length == "long" else button
