@@ -22,7 +22,6 @@ from PIL import Image, ImageChops  # noqa: E402  what is imported here is measur
 
 from dosette.contracts.plan import Plan, PlannedDose  # noqa: E402
 from dosette.contracts.signing import seal, signing_key  # noqa: E402
-from dosette_display import agent as agent_module  # noqa: E402
 from dosette_display.agent import Agent  # noqa: E402
 from dosette_display.draw import draw, fit  # noqa: E402
 from dosette_display.journal import Journal  # noqa: E402
@@ -153,7 +152,6 @@ class Dark:
 def day() -> dict[str, Any]:
     """From 06:00 to 06:00, a look each ten seconds as the agent's loop has it; each dose is taken five minutes after it fell due."""
     glass, clock = Glass(), Clock(MORNING - 2 * HOUR)
-    agent_module.boottime_s = clock.boottime_s
     key = signing_key("a secret", DEVICE, 1)
     with TemporaryDirectory() as folder:
         agent = Agent(
@@ -164,6 +162,7 @@ def day() -> dict[str, Any]:
             lamp=Dark(),
             plans=PlanStore(Path(folder) / "plan.json", DEVICE, key),
             journal=Journal(Path(folder) / "journal", DEVICE),
+            elapsed_s=clock.boottime_s,
         )
         looks = 0
         for number, plan in enumerate(plans(clock), start=1):

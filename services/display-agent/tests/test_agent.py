@@ -16,6 +16,7 @@ from dosette_display.answers import Answer
 from dosette_display.journal import Journal
 from dosette_display.keys import Gesture
 from dosette_display.lamp import Light
+from dosette_display.panels import PanelFault
 from dosette_display.plan_store import PlanStore
 
 MINUTE = timedelta(minutes=1)
@@ -26,8 +27,11 @@ class GlassPanel:
     size: tuple[int, int] = (250, 122)
     supports_partial: bool = True
     modes: list[str] = field(default_factory=list)
+    fault: str = ""
 
     def show(self, image: Image.Image, mode: str) -> None:
+        if self.fault:
+            raise PanelFault(self.fault)
         self.modes.append(mode)
 
     def sleep(self) -> None:
@@ -59,6 +63,7 @@ class Desk:
             plans=PlanStore(self.folder / "plan.json", plan.device_id, self.key),
             journal=self.journal,
             answered=self.answers.append,
+            elapsed_s=lambda: (self.now - NOON).total_seconds(),
         )
 
     def show(self, light: Light) -> None:
@@ -262,7 +267,6 @@ def test_the_panel_is_left_in_peace_when_only_the_stamps_would_change(desk):
 def test_the_stamps_are_renewed_after_a_quarter_of_an_hour(desk):
     desk.hear(dose := a_dose(NOON + timedelta(hours=8)))
     desk.redraw()
-    desk.agent._refreshed_at -= 15 * 60
 
     desk.now += 16 * MINUTE
     desk.hear(dose)
@@ -288,6 +292,23 @@ def test_a_stored_plan_reminds_on_time_without_any_server(desk, key, sealed):
     alone.redraw()
 
     assert alone.agent.look().page.takes
+
+
+def test_a_panel_that_fails_is_said_by_the_lamp_and_tried_again_and_no_press_names_what_it_may_not_show(desk):
+    desk.hear(a_dose())
+    desk.redraw()
+    desk.panel.fault = "the panel is busy"
+    desk.hear(a_dose(medicine="Ramipril"))
+    desk.redraw()
+    assert desk.lights[-1] == Light.ERROR
+    assert not desk.press().saved
+
+    desk.panel.fault = ""
+    desk.now += MINUTE
+    desk.redraw()
+
+    assert desk.title == "Due now"
+    assert desk.panel.modes == ["full", "full"]
 
 
 @dataclass
@@ -320,7 +341,7 @@ def test_a_server_that_is_silent_behind_a_living_link_is_offline_too(desk):
     desk.now += timedelta(seconds=151)
     desk.redraw()
     assert desk.title == "Due now"  # the clock may just have been stepped
-    desk.agent._silent_from -= 10
+    desk.now += timedelta(seconds=10)
     desk.redraw()
     assert desk.title == "offline since 12:00"
 

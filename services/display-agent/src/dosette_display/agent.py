@@ -5,6 +5,7 @@ what is known and wakes the loop; the loop alone draws.
 """
 
 import logging
+import math
 import time
 import uuid
 from collections.abc import Callable
@@ -13,29 +14,29 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Condition, Event, Lock
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from PIL import Image
 
 from dosette.clock import Clock, boottime_s, longest_wait_s
+from dosette.contracts.plan import Plan
 from dosette.contracts.press import Press
 from dosette.faults import fp
 from dosette.metrics import counter, gauge, histogram
-from dosette_display import words
+from dosette_display import refresh, words
 from dosette_display.answers import Answer, contradiction, nothing_to
 from dosette_display.draw import draw, fit
 from dosette_display.journal import Journal, NotSaved
 from dosette_display.keys import Gesture
 from dosette_display.lamp import Light
 from dosette_display.page import Notice, Page, State, changes_at, latest_by_dose, page_of
-from dosette_display.panels import Mode, Panel
+from dosette_display.panels import Panel, PanelFault
 from dosette_display.panels.virtual import png
 from dosette_display.plan_store import PlanStore
+from dosette_display.refresh import Moment, Past
 
 LONGEST_WAIT_S = 10.0
 STUCK_AFTER_S = 30.0
-STAMPS_AFTER_S = 15 * 60
-"""When nothing but "as of" would change, the panel is left in peace this long."""
-PARTIALS_PER_FULL = 5
 NOTICE_S = 10.0
 NOT_SAVED_S = 60.0
 LAMP_SAVED_S = 3.0
@@ -92,10 +93,11 @@ class Agent:
     answered: Callable[[Answer], None] = lambda answer: None
     wire: Wire | None = None
     progress: float = field(default_factory=time.monotonic)
-    _shown: Page = field(default_factory=lambda: Page(""))
-    _picture: Image.Image | None = None
-    _refreshed_at: float = float("-inf")
-    _partials: int = PARTIALS_PER_FULL
+    elapsed_s: Callable[[], float] = boottime_s
+    _past: Past = field(default_factory=Past)
+    _picture: bytes | None = None
+    _pressed_s: float = float("-inf")
+    _due_in_s: float = math.inf
     _notice: tuple[Notice, float] | None = None
     _last: Press | None = None
     _last_page: Page | None = None
@@ -130,12 +132,13 @@ class Agent:
 
     def look(self) -> Scene:
         """See `buttons.Presser`."""
-        return Scene(self._shown, self.clock(), boottime_s())
+        return Scene(self._past.page, self.clock(), self.elapsed_s())
 
     def press(self, gesture: Gesture, scene: Scene) -> None:
         """Saves a press on what stood on the screen when the button went down; says on the screen why not."""
         kind = "undo" if gesture is Gesture.HOLD else gesture.value
         with self._lock:
+            self._pressed_s = self.elapsed_s()
             answer = self._pressed(kind, scene)
         log.info("a button was pressed", extra={"kind": kind, "saved": answer.saved, "doses": answer.doses})
         self.answered(answer)
@@ -199,12 +202,12 @@ class Agent:
         except NotSaved as error:
             log.error("a press could not be saved", extra={"error": str(error)})
             self.lamp.show(Light.ERROR)
-            self._lamp_until = boottime_s() + NOT_SAVED_S
+            self._lamp_until = self.elapsed_s() + NOT_SAVED_S
             self._say(Notice("NOT SAVED, press again"), NOT_SAVED_S)
             return Answer(False, f"not saved: {error}", "NOT SAVED, press again")
         fp("P3")
         self.lamp.show(Light.SAVED)
-        self._lamp_until = boottime_s() + LAMP_SAVED_S
+        self._lamp_until = self.elapsed_s() + LAMP_SAVED_S
         self._last, self._last_page, self._notice = press, page, None
         _presses.labels(press.kind).inc()
         if self.wire:
@@ -213,7 +216,7 @@ class Agent:
         return Answer(True, f"saved: {press.kind}, {words.doses(count)}", "", count)
 
     def _say(self, notice: Notice, for_s: float) -> None:
-        self._notice = (notice, boottime_s() + for_s)
+        self._notice = (notice, self.elapsed_s() + for_s)
 
     def _refresh(self, now: datetime) -> None:
         """Draws if the page is another, and shows the picture if it is."""
@@ -221,40 +224,44 @@ class Agent:
         page = fit(page_of(plan, now, state), self.panel.size)
         if plan:
             _plan_age.set((now - plan.issued_at).total_seconds())
-        if page == self._shown or (page.same_but_for_stamps(self._shown) and not self._stamps_are_due()):
+        self._due_in_s = refresh.wait_s(self._past, page, moment := self._moment(plan, now))
+        if self._due_in_s > 0:
+            if page != self._past.page:
+                _skipped.inc()
             return
         with _draw_seconds.time():
             picture = draw(page, self.panel.size)
-        if self._picture is not None and picture.tobytes() == self._picture.tobytes():
-            _skipped.inc()
-            self._shown = page
-            return
-        self._show(page, picture)
+        self._show(page, picture, moment)
 
-    def _stamps_are_due(self) -> bool:
-        due = boottime_s() - self._refreshed_at >= STAMPS_AFTER_S
-        if not due:
-            _skipped.inc()
-        return due
+    def _moment(self, plan: Plan | None, now: datetime) -> Moment:
+        night = refresh.night_of(now, ZoneInfo(plan.zone)) if plan else None
+        return Moment(self.elapsed_s(), night, self._pressed_s)
 
-    def _show(self, page: Page, picture: Image.Image) -> None:
+    def _show(self, page: Page, picture: Image.Image, moment: Moment) -> None:
         """A press on a picture that is half there names what was there before: nobody has read the new one."""
         fp("P6")
-        mode = self._mode()
-        self.panel.show(picture, mode)
-        self.panel.sleep()
-        self._shown, self._picture, self._refreshed_at = page, picture, boottime_s()
+        is_there = picture.tobytes() == self._picture
+        mode = refresh.mode(self._past, moment, self.panel.supports_partial, is_there)
+        if mode is None:
+            _skipped.inc()
+            self._past = replace(self._past, page=page)
+            return
+        try:
+            self.panel.show(picture, mode)
+            self.panel.sleep()
+        except PanelFault as error:
+            self._is_faulty(error, moment)
+            return
+        self._past, self._picture = refresh.refreshed(self._past, page, moment, mode), picture.tobytes()
         _refreshes.labels(mode).inc()
         if self.wire:
             self.wire.show(png(picture))
 
-    def _mode(self) -> Mode:
-        """Partial refreshes leave shadows, so every sixth is a full one."""
-        if not self.panel.supports_partial or self._partials >= PARTIALS_PER_FULL:
-            self._partials = 0
-            return "full"
-        self._partials += 1
-        return "partial"
+    def _is_faulty(self, error: PanelFault, moment: Moment) -> None:
+        log.error("the panel was given no picture", extra={"error": str(error)})
+        self._past, self._picture = refresh.failed(self._past, moment), None
+        self._lamp_until = self.elapsed_s() + refresh.AFTER_FAULT_S
+        self.lamp.show(Light.ERROR)
 
     def _state(self, now: datetime) -> State:
         notice = self._notice
@@ -262,7 +269,7 @@ class Agent:
             waiting=self.unsent(),
             last=self._last,
             offline_since=self._offline_since(now),
-            notice=notice[0] if notice and boottime_s() < notice[1] else None,
+            notice=notice[0] if notice and self.elapsed_s() < notice[1] else None,
         )
 
     def _offline_since(self, now: datetime) -> datetime | None:
@@ -274,13 +281,13 @@ class Agent:
         if now - plan.issued_at < SILENT_AFTER:
             self._silent_from = None
         elif self._silent_from is None:
-            self._silent_from = boottime_s()
+            self._silent_from = self.elapsed_s()
         lost = lost_at is not None and now - lost_at >= LOST_AFTER
-        silent = self._silent_from is not None and boottime_s() - self._silent_from >= SILENT_FOR_S
+        silent = self._silent_from is not None and self.elapsed_s() - self._silent_from >= SILENT_FOR_S
         return plan.issued_at if lost or silent else None
 
     def _tend_lamp(self) -> None:
-        if self._lamp_until is not None and boottime_s() >= self._lamp_until:
+        if self._lamp_until is not None and self.elapsed_s() >= self._lamp_until:
             self._lamp_until = None
             self.lamp.show(Light.SENDING if self.unsent() else Light.DARK)
 
@@ -297,12 +304,12 @@ class Agent:
 
     def _wait_s(self, now: datetime) -> float:
         """Until the page, the notice or the lamp changes; the loop shows that it lives at least every ten seconds."""
-        waits = [LONGEST_WAIT_S]
+        waits = [LONGEST_WAIT_S, self._due_in_s or LONGEST_WAIT_S]
         if change := changes_at(self.plans.plan, now, replace(self._state(now), notice=None)):
             waits.append((change - now).total_seconds())
         waits += [
-            until - boottime_s()
+            until - self.elapsed_s()
             for until in (self._lamp_until, self._notice and self._notice[1])
-            if until and until > boottime_s()
+            if until and until > self.elapsed_s()
         ]
         return max(0.01, min(waits))

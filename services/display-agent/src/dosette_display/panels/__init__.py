@@ -8,8 +8,13 @@ from PIL import Image
 Mode = Literal["full", "partial"]
 
 
+class PanelFault(Exception):
+    """The panel does not do what it is told; says in one sentence what to look at. It may be tried again."""
+
+
 class Panel(Protocol):
-    """An e-paper, or what stands in for one. `show` returns when the picture stands; a picture is mode "1", 1 is white."""
+    """An e-paper, or what stands in for one. `show` returns when the picture stands, or raises PanelFault; a picture is mode
+    "1", 1 is white."""
 
     size: tuple[int, int]
     supports_partial: bool
