@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -16,6 +17,7 @@ from dosette.actions.doses import Taking
 from dosette.actions.medicines import Ingredient, WantedMedicine
 from dosette.actions.stock import Line
 from dosette.contracts.plan import Plan
+from dosette.contracts.press import SNOOZE
 from dosette.contracts.signing import unseal
 from dosette.domain.errors import KeyReused, NotFound, Refused
 from dosette.domain.schedules import Step
@@ -204,6 +206,59 @@ def test_a_plan_says_what_the_device_must_know(home: Home, database_of: Callable
     plan = Plan.from_json(unseal(sealed, paired.signing_key))
     assert (plan.device, plan.number, plan.pressed) == ("Kitchen", 1, 0)
     assert (plan.doses[0].id, plan.doses[0].due_at, plan.doses[0].member) == (dose_id, SOON, "Bruno")
+
+
+def test_a_plan_says_what_runs_low_what_is_snoozed_and_what_may_have_been_taken_twice(
+    home: Home, database_of: Callable[[str], Database]
+):
+    scheduler, dose_id, other = database_of("scheduler"), home.dose(SOON), home.dose(SOON)
+    home.dose(SOON, on_hand="3")
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+    (device,) = devices.active(scheduler)
+    doses.take(home.database, home.writer(), Taking(SOON, dose_id), home.request(), SOON)
+    doses.take_in(scheduler, a_press(paired.device_id, dose_id, at=SOON), SOON, SOON)
+    doses.take_in(scheduler, a_press(paired.device_id, other, kind="snooze", number=2, at=SOON), SOON, SOON)
+    found_home(home.server, home.database, "Next door").dose(SOON, on_hand="0")
+
+    sealed = devices.next_plan(scheduler, device, KEYS, SOON)
+
+    assert sealed is not None
+    plan = Plan.from_json(unseal(sealed, paired.signing_key))
+    (conflict,) = plan.conflicts
+    assert (conflict.report, conflict.at, conflict.status, conflict.resolved_at) == ("take", SOON, "taken", SOON)
+    assert [each.snoozed_until for each in plan.doses if each.id == other] == [SOON + SNOOZE]
+    assert [(each.left, each.unit, each.days_left) for each in plan.low] == [(Decimal(3), "tablet", 3)]
+
+
+def test_a_press_snoozes_and_a_late_one_tells_at_once(home: Home, database_of: Callable[[str], Database]):
+    scheduler, dose_id = database_of("scheduler"), home.dose(SOON)
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+    press = a_press(paired.device_id, dose_id, kind="snooze", at=SOON)
+
+    assert doses.take_in(scheduler, press, SOON, SOON + 2 * SNOOZE) == ["done"]
+    assert doses.take_in(scheduler, press, SOON, SOON + 2 * SNOOZE) == ["replayed"]
+    assert _kinds(home) == ["snoozed"]
+    assert datetime.fromisoformat(str(home.doses()[0]["snoozed_until"])) == SOON + SNOOZE
+
+
+def test_a_snooze_of_a_dose_that_a_phone_took_first_is_no_conflict(home: Home, database_of: Callable[[str], Database]):
+    dose_id = home.dose(SOON)
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+    doses.take(home.database, home.writer(), Taking(SOON, dose_id), home.request(), SOON)
+
+    press = a_press(paired.device_id, dose_id, kind="snooze", at=SOON)
+
+    assert doses.take_in(database_of("scheduler"), press, SOON, SOON) == ["refused"]
+    assert _kinds(home) == ["taken"]
+
+
+def test_a_reason_chosen_on_the_panel_is_kept_as_one_told_by_phone(home: Home, database_of: Callable[[str], Database]):
+    dose_id = home.dose(SOON)
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+    press = replace(a_press(paired.device_id, dose_id, kind="skip", at=SOON), reason="Felt unwell")
+
+    assert doses.take_in(database_of("scheduler"), press, SOON, SOON) == ["done"]
+    assert (_history(home)[0]["kind"], _history(home)[0]["reason"]) == ("skipped", "Felt unwell")
 
 
 def test_a_press_does_all_that_a_phone_does(home: Home, database_of: Callable[[str], Database]):

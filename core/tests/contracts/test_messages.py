@@ -1,6 +1,7 @@
 """Plans, presses, jobs and device files survive their own JSON, and refuse another version's."""
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from dosette.contracts.device_file import DeviceFile
 from dosette.contracts.job import DeliveryJob
 from dosette.contracts.plan import Plan, UnknownVersion
 from dosette.contracts.press import Press
-from dosette.testing import a_press
+from dosette.testing import a_dose, a_plan, a_press
 
 A_FILE = DeviceFile("id", "http://server", "redis:6379", "user", "password", "ab" * 32)
 
@@ -18,6 +19,38 @@ def test_a_press_is_the_same_after_its_journey():
     press = a_press("device", "one", "two")
 
     assert Press.from_json(press.to_json()) == press
+
+
+def test_a_reason_travels_with_its_press_and_one_without_is_as_it_always_was():
+    press = replace(a_press("device", "one", kind="skip"), reason="felt unwell")
+
+    assert Press.from_json(press.to_json()) == press
+    assert b"reason" not in a_press("device", "one").to_json()
+
+
+def test_what_a_newer_device_adds_to_a_press_does_no_harm():
+    press = a_press("device", "one")
+    raw = json.loads(press.to_json()) | {"mood": "cheerful"}
+
+    assert Press.from_json(json.dumps(raw).encode()) == press
+
+
+def test_a_reason_that_is_a_novel_is_refused():
+    press = replace(a_press("device", "one", kind="skip"), reason="because " * 99)
+
+    with pytest.raises(ValueError, match="200 letters"):
+        Press.from_json(press.to_json())
+
+
+def test_a_plan_of_a_server_that_is_one_version_older_is_read():
+    plan = a_plan(a_dose())
+    raw = {"v": 1} | json.loads(json.dumps(asdict(plan), default=str))
+    for name in ("low", "conflicts", "alarms", "stuck_since"):
+        del raw[name]
+    for name in ("snoozed_until", "claimed_by"):
+        del raw["doses"][0][name]
+
+    assert Plan.from_json(json.dumps(raw).encode()) == plan
 
 
 def test_a_press_of_an_unknown_kind_is_refused_by_name():

@@ -7,6 +7,7 @@ from dosette.contracts.device_file import DeviceFile
 from dosette.contracts.names import redis_user
 from dosette.contracts.signing import redis_password, seal, signing_key
 from dosette.storage import devices as sql
+from dosette.storage.access import serving
 from dosette.storage.connection import Database, Entry
 
 PLAN_AHEAD = timedelta(days=7)
@@ -70,6 +71,7 @@ def next_plan(database: Database, device: Device, keys: ServerKeys, now: datetim
     """The sealed plan of 7 days, with a number of its own; None when the device was revoked meanwhile."""
     rows = database.run(
         sql.NEXT_PLAN,
+        serving(device.household_id),
         device=device.id,
         since=now - PLAN_BEHIND,
         until=now + PLAN_AHEAD,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from dosette.actions.replies import Answer, Request, answer
-from dosette.contracts.press import Press
+from dosette.contracts.press import SNOOZE, Press
 from dosette.domain.doses import PENDING, SKIPPED, TAKEN, refusal
 from dosette.domain.errors import NotFound, OverLimit, Refused
 from dosette.faults import fp
@@ -185,13 +185,13 @@ def _press_one(database: Database, press: Press, dose_id: str, at: datetime, now
     entry = as_device(press.device_id)
     request = Request(f"{press.id}:{dose_id}", hashlib.sha256(press.to_json()).digest())
     try:
-        told = _pressed(database, entry, press.kind, dose_id, request, at, now)
+        told = _pressed(database, entry, press, dose_id, request, at, now)
         return "replayed" if told.replayed else "done"
     except NotFound:
         return "refused"
     except Refused as refused:
         dose = refused.facts.get("dose")
-        if not isinstance(dose, dict) or dose["status"] == PENDING or press.kind == "undo":
+        if not isinstance(dose, dict) or dose["status"] == PENDING or press.kind in ("undo", "snooze"):
             return "refused"
         return _kept_as_conflict(database, entry, press.kind, dose_id, request, f"was {dose['status']}", at, now)
     except OverLimit as refused:
@@ -199,12 +199,14 @@ def _press_one(database: Database, press: Press, dose_id: str, at: datetime, now
 
 
 def _pressed(
-    database: Database, entry: Entry, kind: str, dose_id: str, request: Request, at: datetime, now: datetime
+    database: Database, entry: Entry, press: Press, dose_id: str, request: Request, at: datetime, now: datetime
 ) -> Answer:
-    if kind == "undo":
+    if press.kind == "undo":
         return undo(database, entry, dose_id, request, at, now)
-    if kind == "skip":
-        return skip(database, entry, dose_id, None, request, at, now)
+    if press.kind == "snooze":
+        return snooze(database, entry, dose_id, at + SNOOZE, request, now)
+    if press.kind == "skip":
+        return skip(database, entry, dose_id, press.reason, request, at, now)
     return take(database, entry, Taking(at, dose_id), request, now)
 
 

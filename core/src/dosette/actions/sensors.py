@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from dosette.actions import doses
 from dosette.actions.doses import Taking
 from dosette.actions.replies import Request
+from dosette.contracts.press import SNOOZE
 from dosette.domain.errors import OverLimit, Refused
 from dosette.storage import sensors as sql
 from dosette.storage.access import at_home_assistant, serving
 from dosette.storage.connection import Database
 
-SNOOZE = timedelta(minutes=15)
 BUTTONS = ("take", "snooze", "skip")
 
 

@@ -2,8 +2,9 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 VERSION = 1
 
@@ -32,6 +33,7 @@ class PlannedDose:
     resolved_at: datetime | None
     claimed_by: str | None = None
     """Who has said "I've got it": a name."""
+    snoozed_until: datetime | None = None
 
     @classmethod
     def of(cls, raw: dict[str, str]) -> "PlannedDose":
@@ -51,14 +53,63 @@ class PlannedDose:
             status=raw["status"],
             resolved_at=_time(raw["resolved_at"]) if raw["resolved_at"] else None,
             claimed_by=raw.get("claimed_by"),
+            snoozed_until=_time(raw["snoozed_until"]) if raw.get("snoozed_until") else None,
         )
+
+
+@dataclass(frozen=True)
+class LowStock:
+    """A medicine that runs low. `days_left` and `order_by_on` are None where nobody knows how much is used a day."""
+
+    member: str
+    medicine: str
+    strength: str
+    left: Decimal
+    unit: str
+    days_left: int | None
+    order_by_on: date | None
+
+    @classmethod
+    def of(cls, raw: dict[str, Any]) -> "LowStock":
+        order_by_on = raw["order_by_on"]
+        return cls(
+            member=raw["member"],
+            medicine=raw["medicine"],
+            strength=raw["strength"],
+            left=Decimal(raw["left"]),
+            unit=raw["unit"],
+            days_left=raw["days_left"],
+            order_by_on=date.fromisoformat(order_by_on) if order_by_on else None,
+        )
+
+
+@dataclass(frozen=True)
+class PlannedConflict:
+    """A report that a person has yet to resolve. `report` (take or skip) came `at` that time, while the dose was `status`, since
+    `resolved_at`; a dose that is pending was reported beyond a safe limit."""
+
+    id: str
+    member: str
+    medicine: str
+    strength: str
+    report: str
+    at: datetime
+    status: str
+    resolved_at: datetime | None
+
+    @classmethod
+    def of(cls, raw: dict[str, Any]) -> "PlannedConflict":
+        times = {"at": _time(raw["at"]), "resolved_at": _time(raw["resolved_at"]) if raw["resolved_at"] else None}
+        return cls(**{name: raw[name] for name in cls.__dataclass_fields__} | times)
 
 
 @dataclass(frozen=True)
 class Plan:
     """`number` grows with each plan of a device, so that one that comes late is known; `pressed` is the highest number of a
     press that the server has taken in: the device may forget it. `alarms` are kinds of what stands in the household, in no order: the
-    panel says those that concern who stands before it. `stuck_since` is set when something due has waited to be told for 50 s."""
+    panel says those that concern who stands before it. `stuck_since` is set when something due has waited to be told for 50 s.
+
+    What a field with a default says is left out by a server that is one version older."""
 
     device_id: str
     device: str
@@ -71,6 +122,8 @@ class Plan:
     doses: tuple[PlannedDose, ...]
     alarms: tuple[str, ...] = ()
     stuck_since: datetime | None = None
+    low: tuple[LowStock, ...] = ()
+    conflicts: tuple[PlannedConflict, ...] = ()
 
     @classmethod
     def from_json(cls, body: bytes) -> "Plan":
@@ -90,6 +143,8 @@ class Plan:
             doses=tuple(PlannedDose.of(dose) for dose in raw["doses"]),
             alarms=tuple(raw.get("alarms") or ()),
             stuck_since=_time(raw["stuck_since"]) if raw.get("stuck_since") else None,
+            low=tuple(LowStock.of(each) for each in raw.get("low") or ()),
+            conflicts=tuple(PlannedConflict.of(each) for each in raw.get("conflicts") or ()),
         )
 
 

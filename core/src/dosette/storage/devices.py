@@ -49,13 +49,27 @@ NEXT_PLAN = Statement(
                               'id', d.id, 'member', p.name, 'medicine', m.name, 'strength', m.strength, 'form', m.form, 'unit', m.unit,
                               'note', m.note, 'amount', amount_text(d.amount), 'opens_at', d.opens_at, 'due_at', d.due_at,
                               'late_at', d.late_at, 'closes_at', d.closes_at, 'status', d.status, 'resolved_at', d.resolved_at,
-                              'claimed_by', c.name)
+                              'claimed_by', c.name, 'snoozed_until', d.snoozed_until)
                               ORDER BY d.due_at, p.name, m.name, d.id)
                      FROM doses AS d JOIN medicines AS m ON m.id = d.medicine_id JOIN members AS p ON p.id = d.member_id
                      LEFT JOIN reminders AS r ON r.dose_id = d.id AND r.kind = 'dose' AND r.status = 'waiting'
                      LEFT JOIN members AS c ON c.id = r.claimed_by
                     WHERE d.household_id = device.household_id AND d.status <> 'cancelled'
                       AND d.due_at >= %(since)s AND d.due_at < %(until)s), '[]'),
+               'low', coalesce((
+                   SELECT jsonb_agg(jsonb_build_object(
+                              'member', p.name, 'medicine', m.name, 'strength', m.strength, 'left', amount_text(s.on_hand - s.expired),
+                              'unit', m.unit, 'days_left', s.days_left, 'order_by_on', s.order_by_on)
+                              ORDER BY s.order_by_on NULLS LAST, m.name, m.id)
+                     FROM supply(%(now)s, NULL) AS s JOIN medicines AS m ON m.id = s.medicine_id JOIN members AS p ON p.id = m.member_id
+                    WHERE s.low AND m.archived_at IS NULL), '[]'),
+               'conflicts', coalesce((
+                   SELECT jsonb_agg(jsonb_build_object(
+                              'id', f.id, 'member', p.name, 'medicine', m.name, 'strength', m.strength, 'report', f.report, 'at', f.at,
+                              'status', d.status, 'resolved_at', d.resolved_at) ORDER BY f.id)
+                     FROM conflicts AS f JOIN doses AS d ON d.id = f.dose_id JOIN medicines AS m ON m.id = d.medicine_id
+                     JOIN members AS p ON p.id = d.member_id
+                    WHERE f.household_id = device.household_id AND f.status = 'open'), '[]'),
                'alarms', (
                    SELECT jsonb_agg(DISTINCT a.kind) FROM reminders AS a
                     WHERE a.household_id = device.household_id AND a.status = 'waiting' AND a.dose_id IS NULL),
@@ -75,7 +89,7 @@ NEXT_PLAN = Statement(
     stuck="timestamptz",
     now="timestamptz",
 )
-"""What was due at `stuck` and still waits to be told is stuck."""
+"""What was due at `stuck` and still waits to be told is stuck. Run by whoever has entered the device's household."""
 
 SEEN = Statement(
     "device_seen",
