@@ -1,4 +1,4 @@
-"""A panel that is a PNG file, 250×122 dots as the small e-papers that people have."""
+"""A panel that is a PNG file, of any size that there is a layout for."""
 
 import io
 import logging
@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from dosette_display.files import write_whole
-from dosette_display.panels import Mode
+from dosette_display.panels import Mode, check_size
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,7 @@ class VirtualPanel:
         self._path = path
 
     def show(self, image: Image.Image, mode: Mode) -> None:
+        check_size(image, self.size)
         try:
             write_whole(self._path, png(image), durable=False)
         except OSError as error:  # a full disk must not take the picture from the pages, which get it over Redis
