@@ -128,6 +128,13 @@ def test_what_was_not_measured_never_passes():
     assert judged["holds"] is False
 
 
+def test_what_was_never_tried_keeps_no_promise_about_errors():
+    never = _judged(Series("get_all_medicines", load=ONE_USER, not_measured="nobody asked"))
+
+    met = [each["met"] for each in never["verdicts"] if each["id"] == "database errors"]
+    assert met == ["not measured"]
+
+
 def test_a_promise_about_no_row_is_not_measured_unless_only_some_were_asked_for():
     whole, part = _judged(_series("get_all_medicines", 1.0)), _judged(_series("get_all_medicines", 1.0), partly=True)
 

@@ -106,7 +106,9 @@ def _fits(target: Mapping[str, Any], row: Row) -> bool:
 
 def _verdict(target: Mapping[str, Any], row: Row | None) -> Verdict:
     word = next(word for word in COMPARES if word in target)
-    value = row[target["metric"]] if row else None
+    value = (
+        row[target["metric"]] if row and row["iterations"] else None
+    )  # of what was never tried, no error is no success
     met = NOT_MEASURED if value is None else COMPARES[word](value, target[word])
     told = {name: each for name, each in target.items() if name != EXCEPT}
     return {**told, "operation": row["operation"] if row else target["operation"], "value": value, "met": met}
