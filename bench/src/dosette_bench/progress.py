@@ -80,7 +80,8 @@ class Shown:
         self._steps, self._step = of, 0
         self._show(what)
         if self._bar is None:
-            self._console.print(f"  {self._suite or 'stack'}: {what}", style="dim", highlight=False)
+            left = f"about {_words(self.left_s())} left"
+            self._console.print(f"  {self._suite or 'stack'}: {what} ({left})", style="dim", highlight=False)
 
     def advance(self, by: int = 1) -> None:
         self._step += by
