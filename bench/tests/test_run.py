@@ -195,6 +195,22 @@ def test_a_run_that_is_interrupted_keeps_what_was_done_and_leaves_nothing_behind
     assert [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
 
 
+def test_a_run_that_is_interrupted_before_it_measured_anything_leaves_the_last_one_as_it_was(tmp_path: Path):
+    (tmp_path / results.COMPLETE).write_text("the last one")
+    running = subprocess.Popen(
+        _command("api", "--out", str(tmp_path)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stdout
+    assert any("starting" in line for line in running.stdout)
+    running.send_signal(signal.SIGINT)
+    said, complained = running.communicate(timeout=60)
+
+    assert (running.returncode, complained) == (130, "")
+    assert "before anything was measured" in said
+    assert [each.name for each in tmp_path.iterdir()] == [results.COMPLETE]
+    assert (tmp_path / results.COMPLETE).read_text() == "the last one"
+
+
 def test_a_slowed_endpoint_is_caught():
     """Every change sleeps 110 ms: the fault point is the product's own."""
     with of_its_own({"FAULT": "A1:delay:0.11"}) as slow:

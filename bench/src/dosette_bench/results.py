@@ -24,6 +24,7 @@ FILES = {
     "scheduler": "scheduler_benchmark.json",
     "recovery": "recovery_benchmark.json",
 }
+NOT_TRIED = "it was not tried"
 COMPLETE = "complete_benchmark_results.json"
 FIGURES = ("mean", "median", "p95", "p99", "min", "max", "stdev", "ci95_low", "ci95_high")
 LONGEST = 120
@@ -51,7 +52,7 @@ def row(series: Series) -> Row:
     if series.reasons:
         told["error_reasons"] = dict(series.reasons)
     if not series.values:
-        told["reason"] = series.not_measured or next(iter(series.reasons), "it was not tried")
+        told["reason"] = series.not_measured or next(iter(series.reasons), NOT_TRIED)
         told["errors"] = failed
     return told
 

@@ -19,15 +19,16 @@ from rich.console import Console
 from dosette import __version__
 from dosette_bench import box, calibration, k6, machine, results, seeding, targets
 from dosette_bench.bench import FULL, Bench, Sizes
-from dosette_bench.errors import CannotMeasure
+from dosette_bench.errors import CannotMeasure, meant
 from dosette_bench.progress import Shown
-from dosette_bench.results import Document
+from dosette_bench.results import NOT_TRIED, Document
 from dosette_bench.samples import Series
 from dosette_bench.stack import Stack, of_its_own
 from dosette_bench.suites import SUITES
 
 STACK = "stack"
 STACK_S = 12.0
+INTERRUPTED = "it was interrupted"
 GONE = (OSError, HTTPException, psycopg2.Error, RedisError)  # HTTPError is an OSError
 README = """# Results of dosette-bench
 
@@ -80,8 +81,8 @@ class Run:
 def run(plan: Plan, console: Console) -> Document:
     """Measures, writes, and returns what `complete_benchmark_results.json` says.
 
-    Ctrl-C ends it early: what was done by then is written, and `interrupted` is true. Raises CannotMeasure when nothing can be
-    measured at all.
+    Ctrl-C ends it early: what was done by then is written, if it is anything, and `interrupted` is true. Raises CannotMeasure when
+    nothing can be measured at all; what an earlier run wrote stays then.
     """
     _refuse_unwritable(plan.out)
     doing = Run(plan, None if plan.given else machine.commit(Path(__file__).parent))
@@ -94,8 +95,24 @@ def run(plan: Plan, console: Console) -> Document:
         except KeyboardInterrupt:
             interrupted = True
     if plan.only and not interrupted and not any(found.series or found.reason for found in doing.found.values()):
-        raise CannotMeasure(f"--only {plan.only} fits no operation of {', '.join(plan.suites)}: see docs/benchmarks.md")
+        raise CannotMeasure(_fits_nothing(plan))
     return _write(doing, interrupted, finished=True)
+
+
+def says_something(found: Document) -> bool:
+    """Whether anything was tried, or a reason why not is known; else it is not worth a file, least of all an older one's place."""
+    suites = found["benchmarks"].values()
+    return any(row["rounds"] or row["reason"] != NOT_TRIED for told in suites for row in told["benchmarks"]) or any(
+        told.get("reason", INTERRUPTED) != INTERRUPTED for told in suites
+    )
+
+
+def _fits_nothing(plan: Plan) -> str:
+    operations = {each["operation"] for each in plan.promised["targets"] if each["suite"] in plan.suites}
+    near = meant(plan.only or "", operations)
+    return (
+        f"--only {plan.only} fits no operation of {', '.join(plan.suites)}{near}: without --only, --once shows them all"
+    )
 
 
 def _expected(plan: Plan) -> dict[str, float]:
@@ -105,19 +122,26 @@ def _expected(plan: Plan) -> dict[str, float]:
 
 def _once(doing: Run, watcher: Shown) -> None:
     """Every suite on a stack of its own start: what the one before left behind is not measured with the next repeat."""
-    plan = doing.plan
     watcher.suite(STACK)
     with _stack(doing, watcher) as stack:
-        get_ready(doing, stack, watcher)
-        for name in plan.suites:
-            watcher.suite(name)
-            _measure(doing, name, stack, watcher)
-            if doing.boxed and stack.box:
-                doing.boxed["observed"] = stack.box.observed()
-            _write(doing, interrupted=False, finished=False)
-        if doing.boxed:
-            watcher.doing("calibrating again")
-            doing.boxed["calibration"]["here_after"] = round(calibration.steps_per_s())
+        try:
+            get_ready(doing, stack, watcher)
+            _measure_all(doing, stack, watcher)
+        finally:
+            if stack.own:
+                watcher.doing("stopping what was started")
+
+
+def _measure_all(doing: Run, stack: Stack, watcher: Shown) -> None:
+    for name in doing.plan.suites:
+        watcher.suite(name)
+        _measure(doing, name, stack, watcher)
+        if doing.boxed and stack.box:
+            doing.boxed["observed"] = stack.box.observed()
+        _write(doing, interrupted=False, finished=False)
+    if doing.boxed:
+        watcher.doing("calibrating again")
+        doing.boxed["calibration"]["here_after"] = round(calibration.steps_per_s())
 
 
 def get_ready(doing: Run, stack: Stack, watcher: Shown) -> None:
@@ -169,7 +193,7 @@ def _measure(doing: Run, name: str, stack: Stack, watcher: Shown) -> None:
     except GONE as error:
         found.reason = _gone(stack, error)
     except BaseException as error:
-        found.reason = "it was interrupted" if isinstance(error, KeyboardInterrupt) else f"a bug: {error!r}"
+        found.reason = INTERRUPTED if isinstance(error, KeyboardInterrupt) else f"a bug: {error!r}"
         raise
     finally:
         found.took_s += time.monotonic() - began
@@ -216,6 +240,8 @@ def document(doing: Run, interrupted: bool) -> Document:
 def _write(doing: Run, interrupted: bool, finished: bool) -> Document:
     """The files of the suites so far and the whole; at the end also a copy for the trend."""
     out, whole = doing.plan.out, document(doing, interrupted)
+    if not says_something(whole):
+        return whole
     for name in whole["benchmarks"]:
         results.write(out, results.FILES[name], results.part(whole, name))
     results.write(out, results.COMPLETE, whole)

@@ -30,10 +30,18 @@ def show(document: Document, console: Console) -> None:
         console.print(_suite(name, suite, console.width))
         if reason := suite.get("reason"):
             console.print(f"  {name} did not come to its end: {reason}", style="yellow", highlight=False)
-    judgement = document["judgement"]
+    if document["interrupted"]:
+        said = "It was interrupted: what was done by then is kept, and nothing is judged."
+        console.print(said, style="yellow", highlight=False)
+    else:
+        _say_judgement(document["judgement"], console)
+
+
+def _say_judgement(judgement: Mapping[str, Any], console: Console) -> None:
     _say_open(judgement["verdicts"], console)
+    _say_alerts(judgement["alerts"], console)
     console.print(_levels(judgement["verdicts"]))
-    console.print(*_verdict(document), highlight=False)
+    console.print(_verdict(judgement), highlight=False)
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
@@ -88,12 +96,20 @@ def _mark(met: bool | str) -> Text:
 def _say_open(verdicts: Iterable[Mapping[str, Any]], console: Console) -> None:
     for each in verdicts:
         if each["met"] is not True:
-            word = next(word for word in COMPARES if word in each)
-            found = "" if each["value"] is None else f", {_number(each['value'], '')} found"
-            asked = f"{each['metric']} {SIGNS[word]} {each[word]:g}{found}"
-            console.print(
-                _mark(each["met"]), f"{each['level']}: {each['suite']} {each['operation']}: {asked}", highlight=False
-            )
+            console.print(_mark(each["met"]), f"{each['level']}: {_asked(each)}", highlight=False)
+
+
+def _say_alerts(alerts: Iterable[Mapping[str, Any]], console: Console) -> None:
+    """Those that would wake somebody; a threshold that was not measured wakes nobody."""
+    for each in alerts:
+        if each["met"] is False:
+            console.print(Text("! would alert", style="bold red"), _asked(each), highlight=False)
+
+
+def _asked(verdict: Mapping[str, Any]) -> str:
+    word = next(word for word in COMPARES if word in verdict)
+    found = "" if verdict["value"] is None else f", {_number(verdict['value'], '')} found"
+    return f"{verdict['suite']} {verdict['operation']}: {verdict['metric']} {SIGNS[word]} {verdict[word]:g}{found}"
 
 
 def _levels(verdicts: Iterable[Mapping[str, Any]]) -> Table:
@@ -107,12 +123,9 @@ def _levels(verdicts: Iterable[Mapping[str, Any]]) -> Table:
     return made
 
 
-def _verdict(document: Document) -> tuple[str | Text, ...]:
-    judgement = document["judgement"]
-    if document["interrupted"]:
-        return (Text("It was interrupted: what was done by then is kept, and nothing is judged.", style="yellow"),)
+def _verdict(judgement: Mapping[str, Any]) -> Text:
     gate = judgement["gate"]
     of = "" if len(gate) > 2 else f" about {' and '.join(f'{each}s' for each in gate)}"
     if judgement["holds"]:
-        return (Text(f"Every critical target{of} holds.", style="green"),)
-    return (Text(f"Not every critical target{of} holds.", style="bold red"),)
+        return Text(f"Every critical target{of} holds.", style="green")
+    return Text(f"Not every critical target{of} holds.", style="bold red")
