@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -38,7 +40,7 @@ def _refused(*words: str, **environment: str) -> str:
 def test_an_unknown_suite_is_named_with_those_that_there_are():
     said = _refused("databse")
 
-    assert "there is no suite databse" in said
+    assert "there is no suite databse (did you mean database?)" in said
     assert all(name in said for name in SUITES)
 
 
@@ -57,9 +59,11 @@ def test_an_unknown_suite_is_named_with_those_that_there_are():
         (["api", "--url", "http://127.0.0.1:1", "--token", "a\nb"], "the token has characters that none has"),
         (["api", "--url", "http://127.0.0.1:1", "--token", "x"], "does not answer"),
         (["api", "--url", "http://127.0.0.1:1", "--token", "x", "--box", "pi-zero-2w"], "exclude each other"),
-        (["api", "--box", "pi-9"], "pi-zero-2w"),
+        (["api", "--box", "pi-zero"], "there is no box pi-zero (did you mean pi-zero-2w?)"),
         (["api", "--targets", "nowhere.json"], "can't be read"),
-        (["compare", "nowhere"], "can't be read"),
+        (["compare", "nowhere"], "no baseline nowhere is in"),
+        (["compare", "nowhere.json"], "can't be read"),
+        (["compair", "a", "b"], "(did you mean compare?)"),
         (["ab", "/"], "run `make up` there once"),
         (["baseline", "sav"], "--help"),
     ],
@@ -72,6 +76,37 @@ def test_a_wrong_token_is_one_sentence(serving: Serving, tmp_path: Path):
     stack = serving(lambda path: 401)
 
     assert "check --token" in _refused("api", "--url", stack.url, "--token", "x", "--out", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(403, "check --token"), (404, "is it Dosette, is --url right?"), (503, "it runs, but is not well")],
+)
+def test_an_answer_that_is_none_says_what_to_look_at(serving: Serving, tmp_path: Path, status: int, said: str):
+    stack = serving(lambda path: status)
+
+    assert said in _refused("api", "--url", stack.url, "--token", "x", "--out", str(tmp_path))
+
+
+def test_a_server_that_is_no_dosette_is_one_sentence(tmp_path: Path):
+    class Page(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<h1>Router</h1>")
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as http:
+        Thread(target=http.serve_forever, daemon=True).start()
+        said = _refused("api", "--url", f"http://127.0.0.1:{http.server_port}", "--token", "x", "--out", str(tmp_path))
+        http.shutdown()
+
+    assert "answers, but not as Dosette does" in said
+
+
+def test_what_python_wraps_around_an_error_is_not_told(tmp_path: Path):
+    said = _refused("api", "--url", "http://127.0.0.1:1", "--token", "x", "--out", str(tmp_path))
+
+    assert "does not answer (Connection refused): is it running" in said
 
 
 def test_a_folder_that_can_not_be_written_is_told_before_anything_is_measured(serving: Serving, tmp_path: Path):
@@ -135,6 +170,14 @@ def test_a_slow_answer_misses_its_target_and_the_exit_code_says_so(serving: Serv
     assert slow.returncode == 1
     assert "missed critical: api list_low_stock: mean_ms < 100" in slow.stdout
     assert _bench(*asked, "list_low_stock", "--gate", "counts").returncode == 0
+
+
+def test_a_threshold_that_would_wake_somebody_is_told(serving: Serving, tmp_path: Path):
+    stack = serving(lambda path: (200, 0.21) if "low-stock" in path else 200)
+    asked = ("api", "--once", "--url", stack.url, "--token", "x", "--out", str(tmp_path), "--only")
+
+    assert "would alert api list_low_stock: p95_ms ≤ 200" in _bench(*asked, "list_low_stock").stdout
+    assert "would alert" not in _bench(*asked, "list_pending").stdout
 
 
 def test_without_k6_the_load_is_not_measured_and_says_what_to_do(serving: Serving, tmp_path: Path):
@@ -238,11 +281,14 @@ def test_a_report_replaces_nothing_but_a_file(tmp_path: Path):
 
 
 def test_a_pattern_that_fits_nothing_is_no_success(serving: Serving, tmp_path: Path):
-    stack = serving(lambda path: 200)
+    stack, before = serving(lambda path: 200), tmp_path / results.COMPLETE
+    before.write_text("{}")
 
     said = _refused("api", "--url", stack.url, "--token", "x", "--once", "--only", "nothing", "--out", str(tmp_path))
 
     assert "--only nothing fits no operation of api" in said
+    assert list(tmp_path.iterdir()) == [before]
+    assert before.read_text() == "{}"
 
 
 def test_a_baseline_is_saved_listed_and_compared_with(tmp_path: Path):

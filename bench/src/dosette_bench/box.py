@@ -19,7 +19,7 @@ from typing import Any
 
 from dosette_bench import calibration
 from dosette_bench.calibration import Score
-from dosette_bench.errors import CannotMeasure
+from dosette_bench.errors import CannotMeasure, meant
 from dosette_bench.stack import Stack, free_port, opened
 
 ROOT = Path(__file__).parents[3]
@@ -152,11 +152,17 @@ def _groups(pid: int) -> dict[str, Path]:
     return found
 
 
+def refuse_unknown(name: str) -> None:
+    """Raises CannotMeasure when there is no such box."""
+    known = _all()["boxes"]
+    if name not in known:
+        raise CannotMeasure(f"there is no box {name}{meant(name, known)}; there is {', '.join(known)}")
+
+
 def box_named(name: str) -> Box:
     """Calibrated on this machine, now. Raises CannotMeasure when there is no such box, or this machine is none bigger."""
-    told = json.loads((files("dosette_bench") / "boxes.json").read_text())
-    if name not in told["boxes"]:
-        raise CannotMeasure(f"there is no box {name}; there is {', '.join(told['boxes'])}")
+    refuse_unknown(name)
+    told = _all()
     board, score = told["boxes"][name], told["score"]
     measured = Score(
         score["name"],
@@ -179,6 +185,11 @@ def box_named(name: str) -> Box:
     if made.quota_cores > len(os.sched_getaffinity(0)):
         raise CannotMeasure(f"this machine is no faster than a {made.board}: measure on it as it is, without --box")
     return made
+
+
+def _all() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((files("dosette_bench") / "boxes.json").read_text())
+    return found
 
 
 @contextmanager

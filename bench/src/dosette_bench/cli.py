@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from dosette_bench import baseline, comparison, results, seeding, side_by_side, targets, terminal, trend
+from dosette_bench import baseline, box, comparison, results, seeding, side_by_side, targets, terminal, trend
 from dosette_bench.bench import FULL, ONCE, QUICK
 from dosette_bench.comparison import Comparison
-from dosette_bench.errors import CannotMeasure
+from dosette_bench.errors import CannotMeasure, meant
 from dosette_bench.report import write_report
-from dosette_bench.run import Plan, run
+from dosette_bench.run import Plan, run, says_something
 from dosette_bench.stack import Stack
 from dosette_bench.suites import SUITES
 
@@ -44,6 +44,11 @@ def measure(asked: argparse.Namespace) -> int:
     """Measures the suites that are named."""
     console = terminal.console(quiet=asked.quiet)
     document = run(_plan(asked), console)
+    if not says_something(document):
+        console.print(
+            f"It was interrupted before anything was measured; what is in {asked.out} stays.", highlight=False
+        )
+        return INTERRUPTED
     terminal.show(document, console)
     console.print(f"Written to {asked.out}/{results.COMPLETE}", highlight=False)
     return INTERRUPTED if document["interrupted"] else HOLDS if document["judgement"]["holds"] else MISSED
@@ -106,10 +111,14 @@ def report(asked: argparse.Namespace) -> int:
 
 def _plan(asked: argparse.Namespace) -> Plan:
     if unknown := [name for name in asked.suites if name not in (*SUITES, "all")]:
-        raise CannotMeasure(f"there is no suite {unknown[0]}; there are {', '.join(SUITES)}, and all")
+        raise CannotMeasure(
+            f"there is no suite {unknown[0]}{meant(unknown[0], (*SUITES, *COMMANDS))}; there are {', '.join(SUITES)}, and all"
+        )
     given = _given(asked)
     if given and asked.box:
         raise CannotMeasure("--url and --box exclude each other: a box holds a stack of our own")
+    if asked.box:
+        box.refuse_unknown(asked.box)
     usual = [name for name, suite in SUITES.items() if not (given and suite.inside)]
     return Plan(
         suites=[name for name in SUITES if name in asked.suites] if {*asked.suites} - {"all"} else usual,
@@ -145,7 +154,8 @@ def _given(asked: argparse.Namespace) -> Stack | None:
 def _result(text: str, out: Path) -> results.Document:
     """A file, a folder of results, or the name of a baseline."""
     path = Path(text)
-    return baseline.load(out, text) if not path.exists() and text in baseline.names(out) else results.read(path)
+    names_a_file = path.exists() or path.suffix or path.name != text
+    return results.read(path) if names_a_file else baseline.load(out, text)
 
 
 class _Parser(argparse.ArgumentParser):

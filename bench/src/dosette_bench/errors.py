@@ -1,5 +1,14 @@
 """The one thing that goes wrong here and can be said in a sentence."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class CannotMeasure(Exception):
     """What stands in the way, which, and what to do."""
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """For the end of such a sentence: what was probably meant; nothing when none is near."""
+    near = get_close_matches(word, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""

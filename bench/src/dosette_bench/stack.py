@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
@@ -62,11 +63,16 @@ class Stack:
     def check(self) -> None:
         """Raises CannotMeasure when it does not answer, or not to this token."""
         try:
-            self.get("/api/v1/household")
+            home = self.get("/api/v1/household")
         except HTTPError as error:
-            raise CannotMeasure(f"{self.url} answers with {error.code}: check --token (dosette token create)") from None
-        except (OSError, HTTPException, ValueError) as error:
-            raise CannotMeasure(f"{self.url} does not answer ({error}): is it running, is --url right?") from None
+            raise CannotMeasure(f"{self.url} answers with {error.code}: {_why(error.code)}") from None
+        except ValueError:
+            home = None
+        except (OSError, HTTPException) as error:
+            told = _in_words(error)
+            raise CannotMeasure(f"{self.url} does not answer ({told}): is it running, is --url right?") from None
+        if not isinstance(home, dict):
+            raise CannotMeasure(f"{self.url} answers, but not as Dosette does: is --url right?")
 
     def get(self, path: str) -> Any:
         """The JSON of an answer. Raises HTTPError and OSError."""
@@ -109,6 +115,21 @@ class Stack:
             )
         found: dict[str, Any] = json.loads((self.data / name).read_text())
         return found
+
+
+def _why(status: int) -> str:
+    """Of an answer that is none: what to look at."""
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return "check --token (dosette token create --name bench --scope read)"
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "it runs, but is not well; see its log"
+    return "is it Dosette, is --url right?"
+
+
+def _in_words(error: Exception) -> str:
+    """Without what Python wraps around it."""
+    cause = error.reason if isinstance(error, URLError) else error
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
 
 
 @contextmanager
