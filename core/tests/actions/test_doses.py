@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
 
 from conftest import Home, found_home
-from dosette.actions import devices, doses, medicines, stock
+from dosette.actions import devices, doses, households, medicines, stock
 from dosette.actions.devices import ServerKeys
 from dosette.actions.doses import Taking
 from dosette.actions.medicines import Ingredient, WantedMedicine
@@ -228,6 +228,23 @@ def test_a_plan_says_what_runs_low_what_is_snoozed_and_what_may_have_been_taken_
     assert (conflict.report, conflict.at, conflict.status, conflict.resolved_at) == ("take", SOON, "taken", SOON)
     assert [each.snoozed_until for each in plan.doses if each.id == other] == [SOON + SNOOZE]
     assert [(each.left, each.unit, each.days_left) for each in plan.low] == [(Decimal(3), "tablet", 3)]
+
+
+def test_a_plan_says_what_is_critical_and_whose_quiet_hours_are_when(
+    home: Home, database_of: Callable[[str], Database]
+):
+    medicine_id = home.medicine("Levodopa")
+    home.rule(medicine_id, (Step(SOON.time(), Decimal(1)),), critical=True)
+    quiet = {"quiet_from": time(22), "quiet_until": time(7)}
+    households.change_member(home.database, home.writer("members:write"), home.bruno, quiet, home.request(), NOON)
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+    (device,) = devices.active(database_of("scheduler"))
+
+    sealed = devices.next_plan(database_of("scheduler"), device, KEYS, SOON)
+
+    assert sealed is not None
+    dose = Plan.from_json(unseal(sealed, paired.signing_key)).doses[0]
+    assert (dose.critical, dose.quiet_from, dose.quiet_until) == (True, time(22), time(7))
 
 
 def test_a_press_snoozes_and_a_late_one_tells_at_once(home: Home, database_of: Callable[[str], Database]):

@@ -1,5 +1,6 @@
 """From edges on a pin to presses: bounce, hold, and what was on the screen at the first edge."""
 
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,12 +9,14 @@ from threading import Event, Thread
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from dosette_display.buttons import GPIOS, Buttons, Gesture
+from dosette_display.buttons import Buttons, Contact
+from dosette_display.hardware import PINS
+from dosette_display.keys import Wiring
 
 
 def gesture(*edges: float, until: float = 10.0) -> list[str]:
     """What edges at these times (down, up, down, …) become."""
-    one, made = Gesture(), []
+    one, made = Contact(), []
     for number, at in enumerate((*edges, until)):
         if done := one.pass_time(at):
             made.append(done)
@@ -44,6 +47,14 @@ def test_edges_within_the_bounce_time_are_no_new_press():
     assert gesture(*(edge / 10 for edge in range(40)), until=20) == ["short"]
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_up_to_twenty_edges_within_400_ms_are_one_press(seed):
+    chance = random.Random(seed)
+    edges = sorted(chance.uniform(0.001, 0.399) for _ in range(chance.randrange(1, 20)))
+
+    assert gesture(0, *edges, *([0.4] if len(edges) % 2 == 0 else []), until=1.5) == ["short"]
+
+
 def test_a_press_half_a_second_later_is_a_press_of_its_own():
     assert gesture(0, 0.1, 0.6, 0.7) == ["short", "short"]
 
@@ -63,10 +74,15 @@ class Presser:
         self.presses.append((kind, scene))
 
 
+@pytest.fixture(params=Wiring)
+def wiring(request) -> Wiring:
+    return request.param
+
+
 @pytest.fixture
-def wired() -> Iterator[tuple[Presser, MockFactory]]:
+def wired(wiring) -> Iterator[tuple[Presser, MockFactory]]:
     factory, presser, stopping = MockFactory(), Presser(), Event()
-    buttons = Buttons(presser, factory)
+    buttons = Buttons(presser, PINS[wiring], factory)
     thread = Thread(target=buttons.run, args=(stopping,))
     thread.start()
     yield presser, factory
@@ -83,17 +99,18 @@ def push(pin: MockPin, hold_s: float = 0.05) -> None:
     time.sleep(0.1)
 
 
-def test_a_pin_pulled_low_is_a_press_on_what_was_seen_at_that_moment(wired):
+def test_a_pin_pulled_low_is_a_press_on_what_was_seen_at_that_moment(wired, wiring):
     presser, factory = wired
 
-    push(factory.pin(GPIOS["skip"]))
+    for pin in PINS[wiring].values():
+        push(factory.pin(pin))
 
-    assert presser.presses == [("skip", "page 1")]
+    assert presser.presses == [(button, f"page {number}") for number, button in enumerate(wiring.buttons, start=1)]
 
 
-def test_a_button_held_for_two_seconds_counts_while_it_is_still_held(wired):
+def test_a_button_held_for_two_seconds_is_a_hold_while_it_is_still_held(wired, wiring):
     presser, factory = wired
-    pin = factory.pin(GPIOS["take"])
+    pin = factory.pin(PINS[wiring][wiring.buttons[-1]])
 
     pin.drive_low()
     time.sleep(2.1)

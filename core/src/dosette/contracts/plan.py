@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -34,6 +34,10 @@ class PlannedDose:
     claimed_by: str | None = None
     """Who has said "I've got it": a name."""
     snoozed_until: datetime | None = None
+    critical: bool = False
+    quiet_from: time | None = None
+    quiet_until: time | None = None
+    """The member's quiet hours, local times: between them only what is critical may be heard."""
 
     @classmethod
     def of(cls, raw: dict[str, str]) -> "PlannedDose":
@@ -54,6 +58,9 @@ class PlannedDose:
             resolved_at=_time(raw["resolved_at"]) if raw["resolved_at"] else None,
             claimed_by=raw.get("claimed_by"),
             snoozed_until=_time(raw["snoozed_until"]) if raw.get("snoozed_until") else None,
+            critical=bool(raw.get("critical")),
+            quiet_from=time.fromisoformat(raw["quiet_from"]) if raw.get("quiet_from") else None,
+            quiet_until=time.fromisoformat(raw["quiet_until"]) if raw.get("quiet_until") else None,
         )
 
 

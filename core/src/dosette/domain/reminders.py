@@ -34,6 +34,16 @@ class Contact:
     channel: str
 
 
+def is_quiet(quiet_from: time | None, quiet_until: time | None, now: datetime, zone: str) -> bool:
+    """Whether `now` lies in these quiet hours; None: there are none. They may span midnight."""
+    if quiet_from is None or quiet_until is None:
+        return False
+    at = now.astimezone(ZoneInfo(zone)).time()
+    if quiet_from > quiet_until:
+        return at >= quiet_from or at < quiet_until
+    return quiet_from <= at < quiet_until
+
+
 @dataclass(frozen=True)
 class Person:
     """Somebody who may be told. `quiet_from` to `quiet_until` are local times between which nobody wakes them."""
@@ -48,17 +58,10 @@ class Person:
 
     def quiet_ends(self, now: datetime, zone: str) -> datetime | None:
         """When the quiet hours end in which `now` lies; None when it lies in none."""
-        if self.quiet_from is None or self.quiet_until is None or self.quiet_from == self.quiet_until:
+        if self.quiet_until is None or not is_quiet(self.quiet_from, self.quiet_until, now, zone):
             return None
         local = now.astimezone(ZoneInfo(zone))
-        at = local.time()
-        overnight = self.quiet_from > self.quiet_until
-        within = (
-            at >= self.quiet_from or at < self.quiet_until if overnight else self.quiet_from <= at < self.quiet_until
-        )
-        if not within:
-            return None
-        day = local.date() + timedelta(days=1 if overnight and at >= self.quiet_from else 0)
+        day = local.date() + timedelta(days=1 if local.time() >= self.quiet_until else 0)
         ends = datetime.combine(day, self.quiet_until, ZoneInfo(zone))
         return ends.astimezone(now.tzinfo)
 

@@ -49,9 +49,11 @@ NEXT_PLAN = Statement(
                               'id', d.id, 'member', p.name, 'medicine', m.name, 'strength', m.strength, 'form', m.form, 'unit', m.unit,
                               'note', m.note, 'amount', amount_text(d.amount), 'opens_at', d.opens_at, 'due_at', d.due_at,
                               'late_at', d.late_at, 'closes_at', d.closes_at, 'status', d.status, 'resolved_at', d.resolved_at,
-                              'claimed_by', c.name, 'snoozed_until', d.snoozed_until)
+                              'claimed_by', c.name, 'snoozed_until', d.snoozed_until, 'critical', v.critical,
+                              'quiet_from', p.quiet_from, 'quiet_until', p.quiet_until)
                               ORDER BY d.due_at, p.name, m.name, d.id)
                      FROM doses AS d JOIN medicines AS m ON m.id = d.medicine_id JOIN members AS p ON p.id = d.member_id
+                     LEFT JOIN schedule_versions AS v ON v.medicine_id = d.medicine_id AND v.number = d.version
                      LEFT JOIN reminders AS r ON r.dose_id = d.id AND r.kind = 'dose' AND r.status = 'waiting'
                      LEFT JOIN members AS c ON c.id = r.claimed_by
                     WHERE d.household_id = device.household_id AND d.status <> 'cancelled'

@@ -25,6 +25,7 @@ from dosette.faults import fp
 from dosette.metrics import counter, gauge, histogram
 from dosette_display import refresh, words
 from dosette_display.answers import Answer, contradiction, nothing_to
+from dosette_display.buzzer import Bell
 from dosette_display.draw import draw, fit
 from dosette_display.journal import Journal, NotSaved
 from dosette_display.keys import Gesture
@@ -91,6 +92,7 @@ class Agent:
     plans: PlanStore
     journal: Journal
     answered: Callable[[Answer], None] = lambda answer: None
+    bell: Bell | None = None
     wire: Wire | None = None
     progress: float = field(default_factory=time.monotonic)
     elapsed_s: Callable[[], float] = boottime_s
@@ -119,6 +121,8 @@ class Agent:
             now = self.clock()
             self._refresh(now)
             self._tend_lamp()
+            if self.bell:
+                self.bell.look(self.plans.plan, self.unsent(), now)
             self.progress = time.monotonic()
             self._sleep(stopping, now)
 

@@ -1,7 +1,7 @@
 """Buttons: from edges on a pin to presses. What was on the screen is looked up at the first edge."""
 
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Event
 from typing import Generic, Protocol, TypeVar
@@ -10,10 +10,8 @@ from gpiozero import DigitalInputDevice, Factory
 
 from dosette.clock import boottime_s
 from dosette.faults import fp
-from dosette_display.keys import Gesture as Pushed
+from dosette_display.keys import Gesture
 
-GPIOS = {"take": 5, "skip": 6}
-"""Free on the small HATs of Waveshare and Pimoroni."""
 HOLD_S = 2.0
 BOUNCE_S = 0.4
 """An edge this soon after the one before is no new press."""
@@ -24,7 +22,7 @@ Scene = TypeVar("Scene")
 """What was seen when a button went down: the buttons carry it and don't look into it."""
 
 
-class Gesture:
+class Contact:
     """One button's edges, told one after another, become a short press, a long one, or nothing. Times are CLOCK_BOOTTIME."""
 
     def __init__(self) -> None:
@@ -75,22 +73,26 @@ class Presser(Protocol[Scene]):
     def look(self) -> Scene:
         """What is on the screen now; given back with the press. Called at the edge, from gpiozero's thread: must be quick."""
 
-    def press(self, gesture: Pushed, scene: Scene) -> None: ...
+    def press(self, gesture: Gesture, scene: Scene) -> None: ...
 
 
 class Buttons(Generic[Scene]):
-    """TAKE (held: undo) and SKIP, over gpiozero; a mock factory's pins do just as well."""
+    """Over gpiozero; a mock factory's pins do just as well."""
 
     def __init__(
-        self, presser: Presser[Scene], factory: Factory | None = None, ignored: Callable[[], None] = lambda: None
+        self,
+        presser: Presser[Scene],
+        pins: Mapping[str, int],
+        factory: Factory,
+        ignored: Callable[[], None] = lambda: None,
     ) -> None:
-        """`ignored` is called when an edge was a bounce."""
+        """`pins` has the GPIO of each button; `ignored` is called when an edge was a bounce."""
         self._presser = presser
         self._ignored = ignored
         self._edges: queue.SimpleQueue[_Edge[Scene] | None] = queue.SimpleQueue()
-        self._gestures = {button: Gesture() for button in GPIOS}
+        self._contacts = {button: Contact() for button in pins}
         self._scenes: dict[str, Scene] = {}
-        self._inputs = [self._wired(button, gpio, factory) for button, gpio in GPIOS.items()]
+        self._inputs = [self._wired(button, gpio, factory) for button, gpio in pins.items()]
 
     def run(self, stopping: Event) -> None:
         """Turns edges into presses; on a thread of its own, since a press waits for the card."""
@@ -113,7 +115,7 @@ class Buttons(Generic[Scene]):
         for each in self._inputs:
             each.close()
 
-    def _wired(self, button: str, gpio: int, factory: Factory | None) -> DigitalInputDevice:
+    def _wired(self, button: str, gpio: int, factory: Factory) -> DigitalInputDevice:
         """Not gpiozero's Button: it looks ten times a second whether it is held."""
         wired = DigitalInputDevice(gpio, pull_up=True, pin_factory=factory)
         wired.when_activated = lambda: self._edges.put(_Edge(button, boottime_s(), self._presser.look()))
@@ -121,20 +123,20 @@ class Buttons(Generic[Scene]):
         return wired
 
     def _follow(self, edge: _Edge[Scene]) -> None:
-        gesture = self._gestures[edge.button]
+        contact = self._contacts[edge.button]
         if edge.scene is None:
-            gesture.up(edge.at)
-        elif gesture.down(edge.at):
+            contact.up(edge.at)
+        elif contact.down(edge.at):
             fp("P1")
             self._scenes[edge.button] = edge.scene
         else:
             self._ignored()
 
     def _complete(self, now: float) -> None:
-        for button, gesture in self._gestures.items():
-            if length := gesture.pass_time(now):
-                self._presser.press(Pushed.of(button, held=length == "long"), self._scenes.pop(button))
+        for button, contact in self._contacts.items():
+            if length := contact.pass_time(now):
+                self._presser.press(Gesture.of(button, held=length == "long"), self._scenes.pop(button))
 
     def _wait_s(self) -> float | None:
-        deadlines = [each.deadline for each in self._gestures.values() if each.deadline is not None]
+        deadlines = [each.deadline for each in self._contacts.values() if each.deadline is not None]
         return max(0.0, min(deadlines) - boottime_s()) if deadlines else None

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 
+from gpiozero import Factory, PWMOutputDevice
 from gpiozero.pins.mock import MockFactory
 
 from dosette import process
@@ -19,13 +20,15 @@ from dosette.process import Process
 from dosette.settings import BadSetting, Environment
 from dosette_display.agent import Agent
 from dosette_display.buttons import HOLD_S, Buttons
+from dosette_display.buzzer import GPIO as BUZZER
+from dosette_display.buzzer import TONE_HZ, Bell, Buzzer, Volume
 from dosette_display.crew import Crew, Watchdog
+from dosette_display.hardware import Hardware
 from dosette_display.journal import Journal
 from dosette_display.lamp import Lamp
 from dosette_display.link import Link, Talk
-from dosette_display.panels import panel_named
 from dosette_display.plan_store import PlanStore
-from dosette_display.press_socket import NoAgent, PressSocket, push
+from dosette_display.press_socket import ANY, NoAgent, PressSocket, push
 
 TAP_S = 0.1
 CLOCK_IS_SYNCED = Path("/run/systemd/timesync/synchronized")
@@ -52,11 +55,11 @@ def run() -> int:
 
 
 def press(button: str, hold_s: float | None) -> int:
-    """Pushes a virtual button; `undo` is TAKE, held."""
+    """Pushes a virtual button; `undo` is any of them, held."""
     folder = _folder(Environment(os.environ))
     seconds = hold_s if hold_s is not None else HOLD_S if button == "undo" else TAP_S
     try:
-        saved, said = push(folder, "take" if button == "undo" else button, seconds)
+        saved, said = push(folder, ANY if button == "undo" else button, seconds)
     except NoAgent as error:
         saved, said = False, str(error)
     print(said, file=sys.stdout if saved else sys.stderr)
@@ -67,26 +70,26 @@ class RunningAgent:
     """Everything of one running agent, put together."""
 
     def __init__(self, started: Process, folder: Path, device: DeviceFile) -> None:
-        kind = started.env.text("DOSETTE_PANEL", "virtual")
-        try:
-            panel = panel_named(kind, folder)
-        except ValueError as error:
-            raise BadSetting(f"DOSETTE_PANEL={kind}: {error}") from None
-        factory = MockFactory() if kind == "virtual" else None
+        self._hardware = hardware = Hardware.of(started.env)
+        panel, factory = hardware.open_panel(folder), hardware.pins()
         self._started, self._stopping = started, started.stopping
-        self._socket = _press_socket(folder, factory) if factory else None
+        self._socket = _press_socket(folder, factory, hardware) if isinstance(factory, MockFactory) else None
         self._lamp = Lamp(factory)
         self._agent = Agent(
             device_id=device.device_id,
             clock=started.clock,
-            clock_synced=lambda: kind == "virtual" or CLOCK_IS_SYNCED.exists(),
+            clock_synced=lambda: hardware.is_virtual or CLOCK_IS_SYNCED.exists(),
             panel=panel,
             lamp=self._lamp,
             plans=PlanStore(folder / "plan.json", device.device_id, device.signing_key),
             journal=Journal(folder / "journal", device.device_id),
             answered=self._socket.answered if self._socket else lambda answer: None,
         )
-        self._buttons = Buttons(self._agent, factory, self._socket.ignored if self._socket else lambda: None)
+        self._buzzer = _buzzer(hardware.volume, factory)
+        if self._buzzer:
+            self._agent.bell = Bell(hardware.volume, self._buzzer.ring)
+        ignored = self._socket.ignored if self._socket else lambda: None
+        self._buttons = Buttons(self._agent, hardware.buttons, factory, ignored)
         talk = Talk(self._agent.heard, self._agent.unsent, self._agent.sending, self._agent.clock_synced)
         address = _redis_address(started.env, device)
         self._link = Link(device, address, talk, started.clock, self._stopping)
@@ -96,7 +99,7 @@ class RunningAgent:
         crew = Crew(self._stopping)
         metrics = serve_metrics(self._started.common.metrics_bind, self._agent.is_alive)
         self._start(crew)
-        log.info("started", extra={"panel": self._started.env.text("DOSETTE_PANEL", "virtual")})
+        log.info("started", extra={"panel": self._hardware.panel, "buttons": list(self._hardware.buttons)})
         self._stopping.wait()
         self._stop()
         crew.join(STOP_WITHIN_S)
@@ -112,6 +115,8 @@ class RunningAgent:
         crew.start("listener", self._link.listen)
         crew.start("sender", self._link.send)
         crew.start("watchdog", lambda: Watchdog(lambda: self._agent.progress).run(stopping))
+        if buzzer := self._buzzer:
+            crew.start("buzzer", lambda: buzzer.run(stopping))
         if socket := self._socket:
             crew.start("press socket", lambda: socket.run(stopping))
 
@@ -121,6 +126,9 @@ class RunningAgent:
         self._link.wake()
         if self._socket:
             self._socket.close()
+        if self._buzzer:
+            self._buzzer.wake()
+            self._buzzer.close()
         self._buttons.close()
         self._lamp.close()
 
@@ -181,10 +189,16 @@ def _only_agent_of(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _press_socket(folder: Path, factory: MockFactory) -> PressSocket | None:
+def _buzzer(volume: Volume, factory: Factory) -> Buzzer | None:
+    if volume is Volume.OFF:
+        return None
+    return Buzzer(PWMOutputDevice(BUZZER, frequency=TONE_HZ, pin_factory=factory))
+
+
+def _press_socket(folder: Path, factory: MockFactory, hardware: Hardware) -> PressSocket | None:
     """None on a card that can't be written: a panel that can't be pressed still reminds."""
     try:
-        return PressSocket(folder, factory)
+        return PressSocket(folder, factory, hardware.buttons)
     except OSError as error:
         log.error("there is no socket for `dosette-display press`", extra={"error": str(error)})
         return None
@@ -195,9 +209,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run the agent")
     pressing = commands.add_parser("press", help="press a button of the agent with a virtual panel")
-    pressing.add_argument("button", choices=("take", "skip", "undo"))
+    pressing.add_argument("button", choices=("take", "snooze", "skip", "button", "undo"))
     pressing.add_argument(
-        "--hold", type=float, metavar="S", help=f"seconds; TAKE held for {HOLD_S:g} undoes the last press"
+        "--hold", type=float, metavar="S", help=f"seconds; a button held for {HOLD_S:g} undoes the last press"
     )
     return parser
 

@@ -9,7 +9,7 @@ import os
 import queue
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
@@ -17,9 +17,10 @@ from threading import Event
 from gpiozero.pins.mock import MockFactory
 
 from dosette_display.answers import IGNORED, Answer
-from dosette_display.buttons import GPIOS
 
 NAME = "press.sock"
+ANY = "any"
+"""Whichever button is there: one that is held means the same on each."""
 LONGEST_HOLD_S = 30.0
 ANSWER_TIMEOUT_S = 10.0
 LONGEST_LINE = 1000
@@ -34,8 +35,10 @@ class NoAgent(Exception):
 class PressSocket:
     """The server's side; one press at a time, as with one finger."""
 
-    def __init__(self, folder: Path, factory: MockFactory) -> None:
+    def __init__(self, folder: Path, factory: MockFactory, pins: Mapping[str, int]) -> None:
+        """`pins` has the GPIO of each button."""
         self._factory = factory
+        self._pins = pins
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._socket = _listening(folder)
 
@@ -65,12 +68,14 @@ class PressSocket:
     def _served(self, caller: socket.socket) -> dict[str, object]:
         try:
             wanted = json.loads(_read_line(caller))
-            pin, hold_s = GPIOS[wanted["button"]], float(wanted["hold_s"])
+            button, hold_s = str(wanted["button"]), float(wanted["hold_s"])
         except (ValueError, KeyError, TypeError):
             return {"saved": False, "said": "not a press"}
+        if button not in (ANY, *self._pins):
+            return {"saved": False, "said": f"there is no button '{button}' here, only {', '.join(self._pins)}"}
         if not 0 <= hold_s <= LONGEST_HOLD_S:
             return {"saved": False, "said": f"a button can be held for 0 to {LONGEST_HOLD_S:g} seconds"}
-        answer = self._push(pin, hold_s)
+        answer = self._push(self._pins.get(button) or next(iter(self._pins.values())), hold_s)
         return {"saved": answer.saved, "said": answer.said}
 
     def _push(self, gpio: int, hold_s: float) -> Answer:

@@ -1,0 +1,116 @@
+"""What is fitted to this machine by its settings: panel, buttons, lamp and buzzer, and on which pins."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpiozero import Factory
+from gpiozero.exc import BadPinFactory
+from gpiozero.pins.mock import MockFactory, MockPWMPin
+
+from dosette.settings import BadSetting, Environment
+from dosette_display import lamp
+from dosette_display.buzzer import GPIO as BUZZER
+from dosette_display.buzzer import Volume
+from dosette_display.keys import Wiring
+from dosette_display.panels import KINDS, SIZES, Panel, PanelFault, panel_named, size_of
+
+PINS: Mapping[Wiring, Mapping[str, int]] = {
+    Wiring.ONE: {"button": 3},
+    Wiring.THREE: {"take": 5, "snooze": 13, "skip": 6},
+}
+"""Free on the small HATs of Waveshare and Pimoroni; the one button is where the first of these machines had it."""
+LAST_PIN = 27
+_TAKEN_BY_PANEL: Mapping[str, frozenset[int]] = {
+    "virtual": frozenset(),
+    "ssd1680": frozenset({8, 9, 10, 11, 17, 24, 25}),
+    "ssd1680-v3": frozenset({8, 9, 10, 11, 17, 24, 25}),
+    "inky": frozenset({2, 3, 8, 9, 10, 11, 17, 22, 27}),
+    "waveshare": frozenset({8, 9, 10, 11, 17, 18, 24, 25}),
+}
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """`panel` is one of `panels.KINDS`, with a model if it has one; `buttons` has the pin of each of a wiring's buttons."""
+
+    panel: str
+    size: tuple[int, int]
+    buttons: Mapping[str, int]
+    volume: Volume
+
+    @classmethod
+    def of(cls, env: Environment) -> "Hardware":
+        """Raises BadSetting."""
+        panel = env.text("DOSETTE_PANEL", "virtual")
+        if panel.partition(":")[0] not in KINDS:
+            raise BadSetting(f"DOSETTE_PANEL={panel}: there is no such panel, only {', '.join(KINDS)}:MODEL")
+        buttons = _buttons(env.text("DOSETTE_BUTTONS", "three"), panel)
+        return cls(panel, _size(env), buttons, _volume(env))
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether buttons, lamp and buzzer are simulated as well."""
+        return self.panel == "virtual"
+
+    def open_panel(self, folder: Path) -> Panel:
+        """Raises BadSetting, as the process can't do its work without."""
+        try:
+            return panel_named(self.panel, folder, self.size)
+        except (ValueError, PanelFault) as error:
+            raise BadSetting(f"DOSETTE_PANEL={self.panel}: {error}") from None
+
+    def pins(self) -> Factory:
+        """gpiozero's way to the pins. lgpio by name, so that a machine without it says so instead of trying another."""
+        if self.is_virtual:
+            return MockFactory(pin_class=MockPWMPin)
+        os.environ.setdefault(
+            "LG_WD", tempfile.gettempdir()
+        )  # lgpio makes a FIFO where it stands, which may be read-only
+        try:
+            from gpiozero.pins.lgpio import LGPIOFactory
+
+            return LGPIOFactory()
+        except (ImportError, OSError, BadPinFactory) as error:
+            raise BadSetting(f"DOSETTE_PANEL={self.panel}: no GPIO ({error}): run `dosette-display doctor`") from None
+
+
+def _size(env: Environment) -> tuple[int, int]:
+    text = env.text("DOSETTE_PANEL_SIZE", "{}x{}".format(*SIZES[0]))
+    try:
+        return size_of(text)
+    except ValueError as error:
+        raise BadSetting(f"DOSETTE_PANEL_SIZE={text}: {error}") from None
+
+
+def _volume(env: Environment) -> Volume:
+    text = env.text("DOSETTE_BUZZER", Volume.OFF)
+    if text not in list(Volume):
+        raise BadSetting(f"DOSETTE_BUZZER={text}: say {', '.join(Volume)}")
+    return Volume(text)
+
+
+def _buttons(text: str, panel: str) -> Mapping[str, int]:
+    """Of `one`, `three`, or names with pins, as in `take=5,snooze=13,skip=6`."""
+    pins = dict(PINS[Wiring(text)]) if text in list(Wiring) else _pins(text)
+    wirings = {frozenset(wiring.buttons): wiring for wiring in Wiring}
+    if frozenset(pins) not in wirings:
+        _refuse(text, "say one, three, button=PIN, or take=PIN,snooze=PIN,skip=PIN")
+    taken = _TAKEN_BY_PANEL[panel.partition(":")[0]] | {lamp.GPIO, BUZZER}
+    for name, pin in pins.items():
+        if pin > LAST_PIN:
+            _refuse(text, f"there is no GPIO {pin}, only 0 to {LAST_PIN}")
+        if pin in taken or list(pins.values()).count(pin) > 1:
+            _refuse(text, f"GPIO {pin} of {name} is used by something else: choose another of 5, 6, 13, 26")
+    return {name: pins[name] for name in wirings[frozenset(pins)].buttons}
+
+
+def _pins(text: str) -> dict[str, int]:
+    pairs = [part.strip().partition("=") for part in text.split(",")]
+    return {name.strip(): int(pin) for name, _, pin in pairs if pin.strip().isdecimal()}
+
+
+def _refuse(text: str, why: str) -> None:
+    raise BadSetting(f"DOSETTE_BUTTONS={text}: {why}")
