@@ -22,7 +22,8 @@ from prometheus_client import (
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a third of the bytes of a scrape, and nobody asks when a counter was born
 
-LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
+"""With 0.2 among them, so that whether 95 of 100 were answered within it is a count and no guess."""
 
 
 def counter(name: str, what: str, labels: Iterable[str] = ()) -> Counter:

@@ -85,6 +85,17 @@ def test_a_scheduler_that_died_while_telling_is_followed_by_one_that_tells(home:
     assert len(outbox.rung(DUE + LEASE)) == 1
 
 
+def test_what_is_told_late_is_late_since_it_was_to_be_told_and_not_since_its_message_was_made(
+    home: Home, outbox: Outbox
+):
+    home.dose(DUE)
+    late = DUE + timedelta(minutes=10)
+
+    (claimed,) = outbox.claim(outbox.rung(late), late)
+
+    assert claimed.since == DUE
+
+
 def test_a_claim_holds_until_its_lease_ends_and_then_it_is_under_suspicion(home: Home, outbox: Outbox):
     home.dose(DUE)
     ids = outbox.rung()

@@ -75,7 +75,7 @@ def services(commands: Commands, stores: Stores, web_port: int, metrics: Mapping
     public_url = commands.environ.get("DOSETTE_PUBLIC_URL") or f"http://{LOOPBACK}:{web_port}"
     answering = stored("api") | linking | {"DOSETTE_BIND": f"{LOOPBACK}:{web_port}"}
     broker = {name: text for name in BROKER if (text := commands.environ.get(name))}
-    planning = stored("scheduler") | broker | {"DOSETTE_SECRET": passwords["signing"]}
+    planning = stored("scheduler") | broker | {"DOSETTE_SECRET": passwords["signing"], "DOSETTE_PUBLIC_URL": public_url}
     delivering = (
         stored("worker")
         | broker

@@ -281,9 +281,9 @@ def test_a_link_is_one_message_and_its_address_is_in_no_metric(api: Any, phone: 
     sent: list[object] = []
     run = Database._borrowed
 
-    def counted(self: Database, use: Any) -> Any:
+    def counted(self: Database, use: Any, statement: str = "none") -> Any:
         sent.append(use)
-        return run(self, use)
+        return run(self, use, statement)
 
     monkeypatch.setattr(Database, "_borrowed", counted)
     phone.look("take")

@@ -125,9 +125,9 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     sent: list[object] = []
     run = Database._borrowed
 
-    def counted(self: Database, use: Any) -> Any:
+    def counted(self: Database, use: Any, statement: str = "none") -> Any:
         sent.append(use)
-        return run(self, use)
+        return run(self, use, statement)
 
     monkeypatch.setattr(Database, "_borrowed", counted)
     return sent

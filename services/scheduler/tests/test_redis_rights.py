@@ -18,7 +18,7 @@ from dosette.storage.connection import Database
 from dosette.testing import NOON
 from dosette_local.ports import free_port
 from dosette_local.servers.valkey import Valkey
-from dosette_scheduler import jobs
+from dosette_scheduler import jobs, watch
 from dosette_scheduler.channels import Message
 from dosette_scheduler.channels.panel import PanelChannel
 from dosette_scheduler.doorbell import Doorbell
@@ -67,6 +67,7 @@ def test_the_scheduler_rings_publishes_and_admits(
     bus.forget_press(panel.device_id, "1-1")
     bus.shows_a_frame(panel.device_id)
     bus.expel_device(panel.device_id)
+    list(watch.of_queue(own).collect())
 
     assert _refused(guarded) == []
 

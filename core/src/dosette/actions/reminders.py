@@ -35,6 +35,7 @@ class Rung:
 @dataclass(frozen=True)
 class ClaimedDelivery:
     """Ours to send until the lease ends. `address` is the contact's, or the id of a panel; `personal` when a person reads it.
+    `since`: when the first thing that it tells was to be told.
 
     `parked`: it was tried too often and is not sent; told so that it is counted.
     """
@@ -46,7 +47,7 @@ class ClaimedDelivery:
     secret: str | None
     recipient: str
     urgent: bool
-    made_at: datetime
+    since: datetime
     attempts: int
     zone: str
     items: tuple[Item, ...]
@@ -196,7 +197,7 @@ def _claimed(
 
 def _delivery(row: Row, lease: str) -> ClaimedDelivery:
     delivery_id, *known, items, clock_doubted, personal, parked, _ = row
-    names = ("channel", "address", "secret", "recipient", "urgent", "made_at", "attempts", "zone")
+    names = ("channel", "address", "secret", "recipient", "urgent", "since", "attempts", "zone")
     return ClaimedDelivery(
         id=delivery_id,
         lease=lease,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -44,9 +45,13 @@ _T = TypeVar("_T")
 _messages = counter("dosette_sql_messages", "Messages sent to PostgreSQL, each one round trip and one commit")
 _seconds = histogram(
     "dosette_sql_seconds",
-    "Time from sending a message to PostgreSQL to its answer",
+    "Time from sending a message to PostgreSQL to its answer, its time-out or its refusal",
+    ("statement",),
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0),
 )
+
+
+_seconds_of = cache(_seconds.labels)  # a statement that never ran has no series
 
 
 class Statement:
@@ -95,7 +100,7 @@ class Database:
 
     def run(self, statement: Statement, entry: Entry = NOBODY, /, **values: object) -> list[Row]:
         """The rows of `statement`, run after `entry` in the same message and the same transaction."""
-        return self._borrowed(lambda link: link.run(statement, entry, values))
+        return self._borrowed(lambda link: link.run(statement, entry, values), statement.name)
 
     def one(self, statement: Statement, entry: Entry = NOBODY, /, **values: object) -> Row:
         """The only row of `statement`."""
@@ -147,13 +152,14 @@ class Database:
             link.connection.close()
             self._local.link = None
 
-    def _borrowed(self, use: Callable[["_Link"], _T]) -> _T:
+    def _borrowed(self, use: Callable[["_Link"], _T], statement: str = "none") -> _T:
         _messages.inc()
         started = time.perf_counter()
-        with _as_ours():
-            answer = use(self._link())
-        _seconds.observe(time.perf_counter() - started)
-        return answer
+        try:
+            with _as_ours():
+                return use(self._link())
+        finally:
+            _seconds_of(statement).observe(time.perf_counter() - started)
 
     def _link(self) -> "_Link":
         link: _Link | None = getattr(self._local, "link", None)

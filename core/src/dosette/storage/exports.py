@@ -49,7 +49,7 @@ LISTS: Mapping[str, str] = MappingProxyType(
               FROM reminders AS t WHERE t.dose_id IS NOT NULL ORDER BY t.id
             """,
         "deliveries": """
-            SELECT (to_jsonb(t) - '{household_id, rung_at, lease, leased_until}'::text[]
+            SELECT (to_jsonb(t) - '{household_id, since, rung_at, lease, leased_until}'::text[]
                     || jsonb_build_object('reminder_ids', of_doses.ids))::text
               FROM deliveries AS t
              CROSS JOIN LATERAL (

@@ -86,6 +86,7 @@ def _ensure_roles(cursor: Cursor, passwords: Mapping[str, str]) -> None:
     cursor.execute("SELECT current_database()")
     database = sql.Identifier(cursor.fetchall()[0][0])
     cursor.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO dosette_migrator").format(database))
+    cursor.execute("GRANT pg_read_all_stats TO dosette_migrator")  # for vitals(): who waits how long, not what they ask
 
 
 def _applied(cursor: Cursor) -> dict[str, str]:

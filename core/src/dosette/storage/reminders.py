@@ -68,17 +68,18 @@ TELL = Statement(
                attempts = 0, lease = NULL, leased_until = NULL
           FROM jsonb_to_recordset(%(steps)s) AS step (reminder_id uuid, told boolean, next_at timestamptz, reason text)
          WHERE r.id = step.reminder_id AND r.lease = %(lease)s AND r.status = 'waiting'
-        RETURNING r.id, r.household_id
+        RETURNING r.id, r.household_id, old.due_at
     ), message AS (
-        SELECT m.place, m.contact_id, m.device_id, m.channel, m.urgent, s.household_id, array_agg(s.id) AS reminder_ids
+        SELECT m.place, m.contact_id, m.device_id, m.channel, m.urgent, s.household_id, array_agg(s.id) AS reminder_ids,
+               min(s.due_at) AS since
           FROM jsonb_to_recordset(%(deliveries)s) AS m (place integer, contact_id uuid, device_id uuid, channel text, urgent boolean,
                                                           reminder_ids uuid[])
          CROSS JOIN unnest(m.reminder_ids) AS item (id)
           JOIN stepped AS s ON s.id = item.id
          GROUP BY m.place, m.contact_id, m.device_id, m.channel, m.urgent, s.household_id
     ), made AS (
-        INSERT INTO deliveries (household_id, contact_id, device_id, channel, reminder_ids, urgent, made_at, due_at, rung_at)
-        SELECT household_id, contact_id, device_id, channel, reminder_ids, urgent, %(now)s, %(now)s, %(now)s FROM message
+        INSERT INTO deliveries (household_id, contact_id, device_id, channel, reminder_ids, urgent, since, made_at, due_at, rung_at)
+        SELECT household_id, contact_id, device_id, channel, reminder_ids, urgent, since, %(now)s, %(now)s, %(now)s FROM message
         RETURNING id, urgent
     )
     SELECT made.id::text, made.urgent, (SELECT count(*) FROM stepped) FROM made ORDER BY made.urgent DESC, made.id
@@ -145,14 +146,14 @@ _CLAIM = """
                             WHEN d.attempts >= %(most)s THEN coalesce(d.error, 'could not be told') ELSE d.error END,
                at = CASE WHEN said.why_not IS NOT NULL OR d.attempts >= %(most)s THEN %(now)s END
           FROM said WHERE d.id = said.id
-        RETURNING d.id, d.household_id, d.status, d.channel, d.device_id, d.urgent, d.made_at, d.reminder_ids, d.contact_id, d.attempts,
-                  said.address, said.secret, said.recipient, said.items
+        RETURNING d.id, d.household_id, d.status, d.channel, d.device_id, d.urgent, d.since, d.made_at, d.reminder_ids, d.contact_id,
+                  d.attempts, said.address, said.secret, said.recipient, said.items
     ), gave_up AS (
         SELECT raise_alarm(household_id, 'could_not_remind', id, NULL, %(now)s) FROM claimed
          WHERE status = 'parked' AND EXISTS (SELECT FROM reminders AS r WHERE r.id = ANY (reminder_ids) AND r.dose_id IS NOT NULL)
     )
-    SELECT c.id::text, c.channel, coalesce(c.address, c.device_id::text), c.secret, c.recipient, c.urgent, c.made_at, c.attempts,
-           h.zone, c.items,
+    SELECT c.id::text, c.channel, coalesce(c.address, c.device_id::text), c.secret, c.recipient, c.urgent, coalesce(c.since, c.made_at),
+           c.attempts, h.zone, c.items,
            EXISTS (SELECT FROM reminders AS r WHERE r.household_id = h.id AND r.kind = 'clock_wrong' AND r.status = 'waiting'),
            c.contact_id IS NOT NULL, c.status = 'parked', (SELECT count(*) FROM gave_up)
       FROM claimed AS c JOIN households AS h ON h.id = c.household_id

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 _deliveries = counter("dosette_deliveries", "Tellings through a channel", ("channel", "outcome"))
 _lag = histogram(
     "dosette_delivery_lag_seconds",
-    "From a message's making to its arrival",
+    "From the moment at which somebody was to be told, to the message's arrival",
     buckets=(0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 600),
 )
 _under_way = gauge("dosette_deliveries_under_way", "Messages that were claimed and not recorded", ("channel",))
@@ -145,7 +145,7 @@ class Desk:
         if became == "parked":
             _deliveries.labels(done.delivery.channel, "parked").inc()
         if not done.sent.error:
-            _lag.observe((done.sent.at - done.delivery.made_at) / timedelta(seconds=1))
+            _lag.observe((done.sent.at - done.delivery.since) / timedelta(seconds=1))
         log.info(
             "told" if not done.sent.error else "not told",
             extra={

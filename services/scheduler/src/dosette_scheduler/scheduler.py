@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from threading import Event, Thread
 from uuid import uuid4
 
+from prometheus_client import REGISTRY
+
 from dosette import process
 from dosette.actions import doses, households, reminders, replies, schedules
 from dosette.actions.devices import ServerKeys
@@ -22,6 +24,7 @@ from dosette.domain.errors import Unavailable
 from dosette.metrics import counter, gauge, histogram, serve_metrics
 from dosette.settings import BadSetting
 from dosette.storage.connection import Database
+from dosette_scheduler import certificate, watch
 from dosette_scheduler.alarms import Alarms
 from dosette_scheduler.doorbell import Doorbell, redis_up
 from dosette_scheduler.listener import Listener
@@ -203,6 +206,10 @@ def main() -> None:
     )
     desk = PressDesk(database, Bus(connect(redis_url, block_s=LONGEST_WAIT_S)), keys, started.clock, scheduler.leads)
     serve_metrics(started.common.metrics_bind, scheduler.is_alive)
+    REGISTRY.register(watch.of_database(database))
+    REGISTRY.register(watch.of_queue(connect(redis_url, answer_s=REDIS_ANSWERS_S)))
+    if (public_url := env.optional("DOSETTE_PUBLIC_URL")) and public_url.startswith("https:"):
+        Thread(target=certificate.look, args=(public_url, started.stopping), name="certificate", daemon=True).start()
     Thread(target=desk.run, args=(started.stopping,), name="presses", daemon=True).start()
     if mqtt_url := env.optional("DOSETTE_MQTT_URL"):
         _start_home_assistant(scheduler, mqtt_url, started.stopping)
