@@ -74,8 +74,12 @@ class Kitchen:
 
     def press(self, *words: str) -> tuple[int, str]:
         """The exit code and what was said."""
-        command, environ = self._command("press", *words), self._environ({})
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
+        return self.command("press", *words)
+
+    def command(self, *words: str, **environ: str) -> tuple[int, str]:
+        """The exit code of `dosette-display` with these words, and what it said."""
+        command, around = self._command(*words), self._environ(environ)
+        done = subprocess.run(command, env=around, capture_output=True, text=True, timeout=30, check=False)
         return done.returncode, (done.stdout + done.stderr).strip()
 
     def publish(self, *doses: PlannedDose, **facts: object) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import time
 import urllib.request
 from dataclasses import replace
@@ -86,6 +87,34 @@ def test_a_stale_socket_of_a_killed_agent_is_replaced(kitchen):
     kitchen.eventually(lambda: "no plan" in kitchen.press("take")[1])
 
     assert (kitchen.folder / "press.sock").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_paired_panel_and_says_what_is_wrong_with_its_link(kitchen):
+    kitchen.publish(due_now())
+    kitchen.start()
+    kitchen.eventually(lambda: (kitchen.folder / "plan.json").exists())
+
+    assert kitchen.command("doctor")[0] == 0
+    code, said = kitchen.command("doctor", DOSETTE_DEVICE_REDIS=f"127.0.0.1:{free_port()}")
+
+    assert code == 1
+    assert "✗ link" in said
+    assert "Is the server on" in said
+
+
+def test_systemd_hears_from_the_agent_itself_that_it_is_up_and_that_it_stops(kitchen, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        agent = kitchen.start(NOTIFY_SOCKET=str(tmp_path / "notify"))
+
+        assert manager.recv(200).startswith(b"READY=1")
+        agent.terminate()
+        while (said := manager.recv(200)) == b"WATCHDOG=1":
+            pass
+
+    assert said == b"STOPPING=1"
+    assert agent.wait(5) == 0
 
 
 def test_two_agents_do_not_share_a_folder(kitchen):

@@ -1,4 +1,4 @@
-"""The command `dosette-display`: `run` the agent, or `press` a button of one that runs with a virtual panel."""
+"""The command `dosette-display`: `run` the agent, `press` a button of one with a virtual panel, or ask the `doctor`."""
 
 import argparse
 import fcntl
@@ -14,6 +14,7 @@ from gpiozero import Factory, PWMOutputDevice
 from gpiozero.pins.mock import MockFactory
 
 from dosette import process
+from dosette.clock import real_clock
 from dosette.contracts.device_file import DeviceFile
 from dosette.metrics import serve_metrics
 from dosette.process import Process
@@ -29,9 +30,9 @@ from dosette_display.lamp import Lamp
 from dosette_display.link import Link, Talk
 from dosette_display.plan_store import PlanStore
 from dosette_display.press_socket import ANY, NoAgent, PressSocket, push
+from dosette_display.systemd import Systemd
 
 TAP_S = 0.1
-CLOCK_IS_SYNCED = Path("/run/systemd/timesync/synchronized")
 STOP_WITHIN_S = 0.5
 LOOK_FOR_PAIRING_S = 1.0
 
@@ -41,17 +42,20 @@ log = logging.getLogger(__name__)
 def main(argv: Sequence[str] | None = None) -> None:
     """Exit code 1 and one sentence when it can't be done."""
     wanted = _parser().parse_args(argv)
-    sys.exit(run() if wanted.command == "run" else press(wanted.button, wanted.hold))
+    if wanted.command == "run":
+        sys.exit(run())
+    sys.exit(doctor() if wanted.command == "doctor" else press(wanted.button, wanted.hold))
 
 
 def run() -> int:
     """Runs the agent until SIGTERM."""
     os.umask(0o077)
     started = process.start("display")
-    folder = _folder(started.env)
+    folder, hardware = _folder(started.env), Hardware.of(started.env)
+    systemd = Systemd(os.environ.get("NOTIFY_SOCKET"))
     with _only_agent_of(folder):
-        device = _when_paired(folder, started)
-        return RunningAgent(started, folder, device).run() if device else 0
+        device = _when_paired(folder, started, systemd)
+        return RunningAgent(started, folder, device, hardware, systemd).run() if device else 0
 
 
 def press(button: str, hold_s: float | None) -> int:
@@ -66,11 +70,24 @@ def press(button: str, hold_s: float | None) -> int:
     return 0 if saved else 1
 
 
+def doctor() -> int:
+    """Looks at everything the panel needs; exit code 1 if something is wrong."""
+    from dosette_display.doctor import Patient, ThisMachine, examine, report
+
+    env = Environment(os.environ)
+    redis = env.text("DOSETTE_DEVICE_REDIS", "")
+    said, code = report(examine(Patient(ThisMachine(), Hardware.of(env), _folder(env), redis, real_clock())))
+    print(said)
+    return code
+
+
 class RunningAgent:
     """Everything of one running agent, put together."""
 
-    def __init__(self, started: Process, folder: Path, device: DeviceFile) -> None:
-        self._hardware = hardware = Hardware.of(started.env)
+    def __init__(
+        self, started: Process, folder: Path, device: DeviceFile, hardware: Hardware, systemd: Systemd
+    ) -> None:
+        self._hardware, self._systemd = hardware, systemd
         panel, factory = hardware.open_panel(folder), hardware.pins()
         self._started, self._stopping = started, started.stopping
         self._socket = _press_socket(folder, factory, hardware) if isinstance(factory, MockFactory) else None
@@ -78,7 +95,7 @@ class RunningAgent:
         self._agent = Agent(
             device_id=device.device_id,
             clock=started.clock,
-            clock_synced=lambda: hardware.is_virtual or CLOCK_IS_SYNCED.exists(),
+            clock_synced=hardware.clock_is_synced,
             panel=panel,
             lamp=self._lamp,
             plans=PlanStore(folder / "plan.json", device.device_id, device.signing_key),
@@ -99,8 +116,10 @@ class RunningAgent:
         crew = Crew(self._stopping)
         metrics = serve_metrics(self._started.common.metrics_bind, self._agent.is_alive)
         self._start(crew)
+        self._systemd.ready(f"showing the panel {self._hardware.panel}")
         log.info("started", extra={"panel": self._hardware.panel, "buttons": list(self._hardware.buttons)})
         self._stopping.wait()
+        self._systemd.stopping()
         self._stop()
         crew.join(STOP_WITHIN_S)
         if metrics:
@@ -114,7 +133,8 @@ class RunningAgent:
         crew.start("buttons", lambda: self._buttons.run(stopping))
         crew.start("listener", self._link.listen)
         crew.start("sender", self._link.send)
-        crew.start("watchdog", lambda: Watchdog(lambda: self._agent.progress).run(stopping))
+        watchdog = Watchdog(lambda: self._agent.progress, alive=self._systemd.alive)
+        crew.start("watchdog", lambda: watchdog.run(stopping))
         if buzzer := self._buzzer:
             crew.start("buzzer", lambda: buzzer.run(stopping))
         if socket := self._socket:
@@ -142,7 +162,7 @@ def _folder(env: Environment) -> Path:
     return folder
 
 
-def _when_paired(folder: Path, started: Process) -> DeviceFile | None:
+def _when_paired(folder: Path, started: Process, systemd: Systemd) -> DeviceFile | None:
     """The device's file, as soon as there is one; None when the agent is told to stop before.
 
     It waits instead of giving up: a panel is plugged in before somebody pairs it, and must not need a second visit.
@@ -153,8 +173,9 @@ def _when_paired(folder: Path, started: Process) -> DeviceFile | None:
             "waiting: pair this device with `dosette device pair`, which writes the file", extra={"file": str(path)}
         )
         metrics = serve_metrics(started.common.metrics_bind)
+        systemd.ready("waiting to be paired")
         while not path.exists() and not started.stopping.wait(LOOK_FOR_PAIRING_S):
-            pass
+            systemd.alive()
         if metrics:
             metrics.shutdown()
             metrics.server_close()
@@ -208,6 +229,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dosette-display", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run the agent")
+    commands.add_parser("doctor", help="look at everything the panel needs, and say what to do about it")
     pressing = commands.add_parser("press", help="press a button of the agent with a virtual panel")
     pressing.add_argument("button", choices=("take", "snooze", "skip", "button", "undo"))
     pressing.add_argument(

@@ -47,16 +47,24 @@ class Watchdog:
     """Ends the process when a loop makes no progress. It counts its own looks and not the time, so that a process that was
     frozen and thawed is given another chance."""
 
-    def __init__(self, progress: Callable[[], float], die: Callable[[int], object] = os._exit) -> None:
-        """`progress` is another number after each round of the loop."""
+    def __init__(
+        self,
+        progress: Callable[[], float],
+        die: Callable[[int], object] = os._exit,
+        alive: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`progress` is another number after each round of the loop; `alive` is called at each look that sees another."""
         self._progress = progress
+        self._alive = alive
         self._die = die
 
     def run(self, stopping: Event, every_s: float = LOOK_EVERY_S) -> None:
         seen, looks = self._progress(), 0
         while not stopping.wait(every_s):
-            looks = looks + 1 if self._progress() == seen else 0
-            seen = self._progress()
+            before, seen = seen, self._progress()
+            looks = looks + 1 if seen == before else 0
+            if not looks:
+                self._alive()
             if looks * every_s >= STUCK_AFTER_S:
                 log.error("the main loop made no progress; the process ends itself", extra={"seconds": looks * every_s})
                 self._die(1)

@@ -23,6 +23,8 @@ PINS: Mapping[Wiring, Mapping[str, int]] = {
 }
 """Free on the small HATs of Waveshare and Pimoroni; the one button is where the first of these machines had it."""
 LAST_PIN = 27
+TIME_ERROR = 5
+LARGER_THAN_TIMEX = 512
 _TAKEN_BY_PANEL: Mapping[str, frozenset[int]] = {
     "virtual": frozenset(),
     "ssd1680": frozenset({8, 9, 10, 11, 17, 24, 25}),
@@ -55,6 +57,10 @@ class Hardware:
         """Whether buttons, lamp and buzzer are simulated as well."""
         return self.panel == "virtual"
 
+    def clock_is_synced(self) -> bool:
+        """Whether the time of a press can be believed; that of a virtual panel is its host's own care."""
+        return self.is_virtual or clock_is_synced()
+
     def open_panel(self, folder: Path) -> Panel:
         """Raises BadSetting, as the process can't do its work without."""
         try:
@@ -75,6 +81,14 @@ class Hardware:
             return LGPIOFactory()
         except (ImportError, OSError, BadPinFactory) as error:
             raise BadSetting(f"DOSETTE_PANEL={self.panel}: no GPIO ({error}): run `dosette-display doctor`") from None
+
+
+def clock_is_synced() -> bool:
+    """Whether the kernel says that its clock follows others, by whatever program, and in a container, too: adjtimex(2)."""
+    import ctypes  # here, since most agents never ask
+
+    asked = ctypes.create_string_buffer(LARGER_THAN_TIMEX)
+    return ctypes.CDLL(None).adjtimex(asked) not in (TIME_ERROR, -1)
 
 
 def _size(env: Environment) -> tuple[int, int]:
