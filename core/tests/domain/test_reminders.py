@@ -1,9 +1,10 @@
 """The ladder: who is told of what, when again, and what is said."""
 
 from dataclasses import replace
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,6 +126,24 @@ def test_quiet_hours_may_span_midnight_and_follow_the_household_s_clock():
     assert person.quiet_ends(NOON.replace(hour=6, minute=0), "Europe/Berlin") is None
 
 
+@pytest.mark.parametrize(
+    ("now", "until", "ends"),
+    [
+        ("2026-03-29 00:59", time(2, 30), "2026-03-29 01:00"),  # 02:30 does not exist: the first instant after it
+        ("2026-03-28 22:00", time(7), "2026-03-29 05:00"),
+        ("2026-10-25 00:15", time(2, 30), "2026-10-25 00:30"),  # 02:30 comes twice: the first of the two
+        ("2026-10-25 01:15", time(2, 30), None),
+        ("2026-10-24 21:00", time(7), "2026-10-25 06:00"),
+    ],
+)
+def test_quiet_hours_end_once_in_the_nights_when_the_clocks_change(now: str, until: time, ends: str | None):
+    person = Person("ana", quiet_from=time(22), quiet_until=until)
+
+    found = person.quiet_ends(datetime.fromisoformat(now).replace(tzinfo=UTC), "Europe/Berlin")
+
+    assert found == (datetime.fromisoformat(ends).replace(tzinfo=UTC) if ends else None)
+
+
 def test_a_member_without_a_contact_is_cared_for_by_the_second_person_at_once():
     child = replace(BRUNO, contacts=())
 
@@ -154,6 +173,16 @@ def test_a_person_who_was_told_in_this_minute_is_told_in_the_next_unless_it_is_c
     assert _told(replace(DOSE, critical=True), home=home) == {"bruno-phone"}
 
 
+def test_what_concerns_two_waits_until_both_may_be_told_for_it_may_be_told_only_once():
+    home = replace(HOME, told_this_minute=frozenset({"bruno-phone"}))
+    missed, now = replace(DOSE, status=MISSED), CLOSES_AT + timedelta(seconds=1)
+
+    (step,) = tell(home, [missed], now).steps
+
+    assert (step.told, step.next_at) == (False, CLOSES_AT + timedelta(minutes=1))
+    assert _told(missed, CLOSES_AT + timedelta(minutes=1)) == {"bruno-phone", "ana-phone", "clara-phone", "clara-mail"}
+
+
 def test_a_dose_resolved_meanwhile_is_dropped_with_its_reason():
     (step,) = tell(HOME, [replace(DOSE, status="taken")], NOON).steps
 
@@ -172,10 +201,13 @@ def test_that_nobody_could_be_reminded_passes_quiet_hours():
     assert _told(Reminder("old", BACKUP_OLD), home=replace(HOME, people=(asleep,))) == set()
 
 
-times = st.one_of(st.none(), st.times().map(lambda at: at.replace(microsecond=0)))
+times = st.one_of(
+    st.none(), st.sampled_from([time(1, 30), time(2, 30)]), st.times().map(lambda at: at.replace(microsecond=0))
+)
 
 
 @given(
+    noon=st.sampled_from([NOON, datetime(2026, 3, 8, 6, tzinfo=UTC), datetime(2026, 11, 1, 4, tzinfo=UTC)]),
     minutes=st.integers(-1, 200),
     tellings=st.integers(0, 20),
     critical=st.booleans(),
@@ -186,13 +218,13 @@ times = st.one_of(st.none(), st.times().map(lambda at: at.replace(microsecond=0)
     panels=st.sampled_from([(), ("kitchen",)]),
 )
 def test_whatever_holds_every_reminder_gets_a_step_that_moves_on_and_no_stranger_is_told(
-    minutes, tellings, critical, nag, status, claimed_by, quiet, panels
+    noon, minutes, tellings, critical, nag, status, claimed_by, quiet, panels
 ):
     quiet_from, quiet_until = quiet if None not in quiet else (None, None)
     people = (ANA, replace(BRUNO, quiet_from=quiet_from, quiet_until=quiet_until), replace(CLARA, id="stranger"))
     home = Home("home", "America/New_York", people, panels)
-    now = NOON + timedelta(minutes=minutes)
-    dose = replace(DOSE, tellings=tellings, critical=critical, nag_minutes=nag, status=status, claimed_by=claimed_by)
+    now, late_at, closes_at = (noon + timedelta(minutes=each) for each in (minutes, 60, 120))
+    dose = Reminder("dose", ladder.DOSE, "bruno", noon, late_at, closes_at, status, critical, nag, tellings, claimed_by)
 
     told = tell(home, [dose], now)
 
@@ -203,7 +235,7 @@ def test_whatever_holds_every_reminder_gets_a_step_that_moves_on_and_no_stranger
     assert not {each.contact_id for each in told.deliveries} & {"clara-phone", "clara-mail"}
     if status == "taken":
         assert told.deliveries == ()
-    if critical and status == "pending" and now <= CLOSES_AT:
+    if critical and status == "pending" and now <= closes_at:
         assert told.deliveries != ()
 
 

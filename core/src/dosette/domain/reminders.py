@@ -7,6 +7,8 @@ from decimal import Decimal
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
+from dosette.domain.zones import instant
+
 DOSE, LOW_STOCK, COULD_NOT_REMIND = "dose", "low_stock", "could_not_remind"
 BACKUP_OLD, PANEL_SILENT, CLOCK_WRONG, REDIS_AWAY = "backup_old", "panel_silent", "clock_wrong", "redis_away"
 DISK_FILLING, DISK_FULL = "disk_filling", "disk_full"
@@ -57,13 +59,14 @@ class Person:
     quiet_until: time | None = None
 
     def quiet_ends(self, now: datetime, zone: str) -> datetime | None:
-        """When the quiet hours end in which `now` lies; None when it lies in none."""
+        """When the quiet hours end in which `now` lies; None when it lies in none. In the night in which an hour comes twice they
+        end once, the first time."""
         if self.quiet_until is None or not is_quiet(self.quiet_from, self.quiet_until, now, zone):
             return None
         local = now.astimezone(ZoneInfo(zone))
         day = local.date() + timedelta(days=1 if local.time() >= self.quiet_until else 0)
-        ends = datetime.combine(day, self.quiet_until, ZoneInfo(zone))
-        return ends.astimezone(now.tzinfo)
+        ends = instant(day, self.quiet_until, zone)
+        return ends if ends > now else None
 
 
 @dataclass(frozen=True)
@@ -182,13 +185,11 @@ def _climb(home: Home, reminder: Reminder, by_contact: dict[Contact, list[Remind
     waking = {person.id: person.quiet_ends(now, home.zone) for person in people if not reminder.urgent}
     awake = [person for person in people if not waking.get(person.id)]
     contacts = [contact for person in awake for contact in person.contacts]
-    held = [each for each in contacts if each.id in home.told_this_minute and not reminder.urgent]
     shown = bool(home.panels) and reminder.kind == DOSE and reminder.status == PENDING
-    if held and len(held) == len(contacts):
+    if not reminder.urgent and any(contact.id in home.told_this_minute for contact in contacts):
         return Step(reminder.id, False, now.replace(second=0, microsecond=0) + timedelta(minutes=1))
     for contact in contacts:
-        if contact not in held:
-            by_contact.setdefault(contact, []).append(reminder)
+        by_contact.setdefault(contact, []).append(reminder)
     wakes_at = min((at for person in people if person.contacts and (at := waking.get(person.id))), default=None)
     if contacts or shown:
         return Step(reminder.id, True, _next(reminder, now, wakes_at))
