@@ -15,7 +15,7 @@ from dosette.actions.doses import Taking
 from dosette.actions.reminders import LEAD, LEASE, MOST_ATTEMPTS, ClaimedDelivery, Sent
 from dosette.domain.reminders import BACKUP_OLD, COULD_NOT_REMIND, NAG, second_at
 from dosette.storage.connection import Database, connect
-from dosette.testing import NOON
+from dosette.testing import NOON, a_step
 
 DUE = NOON + timedelta(minutes=30)
 SLOTS = {"file": 100, "panel": 100}
@@ -167,6 +167,15 @@ def test_after_an_outage_each_person_gets_one_digest(home: Home, outbox: Outbox)
     (digest,) = outbox.claim(outbox.rung(back_at), back_at)
 
     assert sorted(item.status for item in digest.items) == ["missed", "missed", "pending"]
+
+
+def test_a_message_says_which_of_its_doses_are_time_critical(home: Home, outbox: Outbox):
+    home.dose(DUE)
+    home.rule(home.medicine("Insulin"), (a_step("12:30"),), critical=True)
+
+    (claimed,) = outbox.claim(outbox.rung())
+
+    assert (claimed.urgent, sorted(item.critical for item in claimed.items)) == (True, [False, True])
 
 
 def test_a_claimed_reminder_is_told_to_nobody_else(home: Home, outbox: Outbox):

@@ -267,6 +267,25 @@ def test_several_medicines_are_one_line_for_each_person():
     assert said.text == "Ana: time for the medicine of 12:00\nBruno: time for the 2 medicines of 12:00"
 
 
+def test_what_is_time_critical_and_may_still_be_taken_comes_first_and_says_so():
+    later = NOON + timedelta(minutes=30)
+    critical = replace(ITEM, critical=True, due_at=later, late_at=LATE_AT + HOUR)
+    late = replace(critical, member="Ana", due_at=NOON, late_at=NOON)
+    missed = replace(critical, due_at=NOON, status=MISSED)
+
+    said = wording([ITEM, missed, critical, late], "UTC", later)
+
+    assert (said.kind, said.text.splitlines()) == (
+        "due",
+        [
+            "Bruno: time for the medicine of 12:30 (time-critical)",
+            "Ana: the medicine of 12:00 has not been taken yet (time-critical)",
+            "Bruno: time for the medicine of 12:00",
+            "Bruno: the medicine of 12:00 was missed",
+        ],
+    )
+
+
 def test_what_was_missed_is_never_called_due():
     said = wording([replace(ITEM, status=MISSED)], "UTC", CLOSES_AT + timedelta(hours=1))
 

@@ -262,6 +262,7 @@ class Item:
     unit: str | None = None
     about: str | None = None
     day: str | None = None
+    critical: bool = False
 
     def wording(self, now: datetime) -> str:
         """due, late or missed, by the dose's window at this moment; an alarm's kind."""
@@ -270,6 +271,11 @@ class Item:
         if self.status == MISSED:
             return MISSED
         return "late" if self.late_at and now > self.late_at else "due"
+
+    @property
+    def cannot_wait(self) -> bool:
+        """Time-critical, and not too late for it."""
+        return self.critical and self.status == PENDING
 
 
 @dataclass(frozen=True)
@@ -281,19 +287,22 @@ class Wording:
 
 
 def wording(items: Sequence[Item], zone: str, now: datetime, clock_doubted: bool = False) -> Wording:
-    """All of a message. No medicine is named unless its member chose so: others may read a locked phone.
+    """All of a message, what is time-critical first. No medicine is named unless its member chose so: others may read a locked phone.
 
     While the clock is doubted, nothing is called due or late.
     """
-    rows = sorted(
-        items, key=lambda item: (_RANK.get(item.wording(now), len(_RANK)), item.member or "", item.due_at or _NEVER)
-    )
+    rows = sorted(items, key=lambda item: (*_place(item, now), item.due_at or _NEVER))
     lines = [
-        _line(kind, member, list(group), zone, now, clock_doubted)
-        for (kind, member), group in groupby(rows, key=lambda item: (item.wording(now), item.member))
+        _line(list(group), zone, now, clock_doubted) for _, group in groupby(rows, key=lambda item: _place(item, now))
     ]
     kind = rows[0].wording(now)
     return Wording("planned" if clock_doubted and kind in ("due", "late") else kind, "\n".join(lines))
+
+
+def _place(item: Item, now: datetime) -> tuple[bool, int, str, str]:
+    """Where it stands in a message; what has one place shares a line."""
+    kind = item.wording(now)
+    return not item.cannot_wait, _RANK.get(kind, len(_RANK)), kind, item.member or ""
 
 
 _NEVER = datetime.max.replace(tzinfo=ZoneInfo("UTC"))
@@ -318,9 +327,11 @@ _ALARM_TEXTS = {
 }
 
 
-def _line(kind: str, member: str | None, items: list[Item], zone: str, now: datetime, doubted: bool) -> str:
+def _line(items: list[Item], zone: str, now: datetime, doubted: bool) -> str:
+    kind, member = items[0].wording(now), items[0].member
     if kind in ("due", "late", MISSED):
-        return _dose_line(kind, member or "", items, zone, now, doubted)
+        mark = " (time-critical)" if items[0].cannot_wait else ""
+        return _dose_line(kind, member or "", items, zone, now, doubted) + mark
     if kind == LOW_STOCK:
         return f"{member}: {_low(items)}"
     if kind == PANEL_SILENT:

@@ -215,8 +215,8 @@ CLOSE_MISSED = Statement(
         INSERT INTO dose_events (household_id, dose_id, kind, at, recorded_at, source)
         SELECT household_id, id, 'missed', closes_at, %(now)s, 'server' FROM missed ORDER BY household_id, closes_at, id
     ), told AS (
-        UPDATE reminders SET due_at = least(reminders.due_at, %(now)s), claimed_by = NULL FROM missed  -- that is told, too
-         WHERE reminders.dose_id = missed.id AND reminders.status = 'waiting'
+        UPDATE reminders SET due_at = least(due_at, %(now)s), claimed_by = NULL  -- that is told, too
+         WHERE dose_id = ANY (ARRAY(SELECT id FROM missed)) AND status = 'waiting'
     )
     SELECT count(*), (SELECT count(pg_notify('dosette', id)) FROM (SELECT DISTINCT household_id::text AS id FROM missed) AS touched)
       FROM missed

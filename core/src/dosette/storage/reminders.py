@@ -11,24 +11,28 @@ LEASE_DUE = Statement(
              WHERE status = 'waiting' AND due_at <= %(now)s AND (leased_until IS NULL OR leased_until <= %(now)s)
              ORDER BY due_at LIMIT %(limit)s) AS oldest
     ), picked AS MATERIALIZED (
-        SELECT r.id FROM homes JOIN reminders AS r ON r.household_id = homes.household_id
-         WHERE r.status = 'waiting' AND r.due_at <= %(now)s AND (r.leased_until IS NULL OR r.leased_until <= %(now)s)
-           FOR NO KEY UPDATE OF r SKIP LOCKED
+        SELECT due.id FROM homes CROSS JOIN LATERAL (  -- row by row, for no planner knows how few of those that exist are due
+            SELECT r.id FROM reminders AS r
+             WHERE r.household_id = homes.household_id AND r.status = 'waiting' AND r.due_at <= %(now)s
+               AND (r.leased_until IS NULL OR r.leased_until <= %(now)s)
+               FOR NO KEY UPDATE SKIP LOCKED) AS due
     ), leased AS (
         UPDATE reminders AS r
            SET status = CASE WHEN attempts >= %(most)s THEN 'parked' ELSE 'waiting' END,
                reason = CASE WHEN attempts >= %(most)s THEN 'could not be told' ELSE reason END,
                attempts = attempts + 1, lease = %(lease)s, leased_until = %(until)s
-          FROM picked WHERE r.id = picked.id
+         WHERE r.id = ANY (ARRAY(SELECT id FROM picked))
         RETURNING r.id, r.household_id, r.dose_id, r.about, r.kind, r.status, r.tellings, r.claimed_by
     ), due AS MATERIALIZED (
         SELECT l.household_id, jsonb_agg(jsonb_build_object(
                    'id', l.id, 'kind', l.kind, 'member_id', coalesce(d.member_id, m.member_id), 'due_at', d.due_at, 'late_at', d.late_at,
-                   'closes_at', d.closes_at, 'status', coalesce(d.status, 'pending'), 'critical', coalesce(v.critical, false),
-                   'nag_minutes', v.nag_minutes, 'tellings', l.tellings, 'claimed_by', l.claimed_by)) AS reminders
+                   'closes_at', d.closes_at, 'status', coalesce(d.status, 'pending'), 'critical', coalesce(d.critical, false),
+                   'nag_minutes', d.nag_minutes, 'tellings', l.tellings, 'claimed_by', l.claimed_by)) AS reminders
           FROM leased AS l
-          LEFT JOIN doses AS d ON d.id = l.dose_id
-          LEFT JOIN schedule_versions AS v ON v.medicine_id = d.medicine_id AND v.number = d.version
+          LEFT JOIN LATERAL (
+            SELECT dose.member_id, dose.due_at, dose.late_at, dose.closes_at, dose.status, v.critical, v.nag_minutes
+              FROM doses AS dose JOIN schedule_versions AS v ON v.medicine_id = dose.medicine_id AND v.number = dose.version
+             WHERE dose.id = l.dose_id LIMIT 1) AS d ON true
           LEFT JOIN medicines AS m ON m.id = l.about AND l.kind = 'low_stock'
          WHERE l.status = 'waiting'
          GROUP BY l.household_id
@@ -60,14 +64,18 @@ LEASE_DUE = Statement(
 TELL = Statement(
     "tell_reminders",
     """
-    WITH stepped AS MATERIALIZED (  -- what was taken since is not told any more
+    WITH step AS MATERIALIZED (
+        SELECT reminder_id, told, next_at, reason
+          FROM jsonb_to_recordset(%(steps)s) AS step (reminder_id uuid, told boolean, next_at timestamptz, reason text)
+    ), stepped AS MATERIALIZED (  -- what was taken since is not told any more
         UPDATE reminders AS r
            SET status = CASE WHEN step.next_at IS NOT NULL THEN 'waiting' WHEN step.told THEN 'told' ELSE 'dropped' END,
                due_at = coalesce(step.next_at, r.due_at), reason = step.reason, tellings = r.tellings + step.told::integer,
                told_at = CASE WHEN step.told THEN coalesce(r.told_at, %(now)s) ELSE r.told_at END,
                attempts = 0, lease = NULL, leased_until = NULL
-          FROM jsonb_to_recordset(%(steps)s) AS step (reminder_id uuid, told boolean, next_at timestamptz, reason text)
-         WHERE r.id = step.reminder_id AND r.lease = %(lease)s AND r.status = 'waiting'
+          FROM step
+         WHERE r.id = step.reminder_id AND r.id = ANY (ARRAY(SELECT reminder_id FROM step)) AND r.lease = %(lease)s
+           AND r.status = 'waiting'
         RETURNING r.id, r.household_id, old.due_at
     ), message AS (
         SELECT m.place, m.contact_id, m.device_id, m.channel, m.urgent, s.household_id, array_agg(s.id) AS reminder_ids,
@@ -108,7 +116,7 @@ _CLAIM = """
         SELECT picked.id FROM jsonb_to_recordset(%(slots)s) AS slot (channel text, free integer)
          CROSS JOIN LATERAL (
             SELECT d.id FROM deliveries AS d
-             WHERE <which> AND d.channel = slot.channel AND d.status = 'waiting' AND d.due_at <= %(now)s
+             WHERE <which> AND d.channel = slot.channel AND d.due_at <= %(now)s
                AND (d.leased_until IS NULL OR d.leased_until <= %(now)s)
              ORDER BY d.urgent DESC, d.due_at LIMIT slot.free FOR NO KEY UPDATE SKIP LOCKED) AS picked
          LIMIT %(limit)s
@@ -129,9 +137,11 @@ _CLAIM = """
                        'strength', CASE WHEN who.names_medicines THEN m.strength END,
                        'amount', CASE WHEN who.names_medicines THEN dose.amount::text END,
                        'unit', CASE WHEN who.names_medicines THEN m.unit END,
-                       'about', r.detail ->> 'about', 'day', r.detail ->> 'day') ORDER BY dose.due_at, r.id) AS list
+                       'about', r.detail ->> 'about', 'day', r.detail ->> 'day', 'critical', coalesce(v.critical, false))
+                       ORDER BY dose.due_at, r.id) AS list
               FROM reminders AS r
               LEFT JOIN doses AS dose ON dose.id = r.dose_id
+              LEFT JOIN schedule_versions AS v ON v.medicine_id = dose.medicine_id AND v.number = dose.version
               LEFT JOIN medicines AS m ON m.id = coalesce(dose.medicine_id, r.about)
               LEFT JOIN members AS who ON who.id = m.member_id
              WHERE r.id = ANY (d.reminder_ids)
@@ -175,25 +185,32 @@ def _claim(name: str, which: str, **types: str) -> Statement:
 
 
 _UNSUSPECTED = "(d.attempts = 0 OR d.error IS NOT NULL)"
+_WAITS_STILL = "coalesce(d.status, '') = 'waiting'"
+"""Of rows whose ids are known. PostgreSQL, which counted while all was quiet, would rather look through all that wait: in a minute in
+which thousands fall due, thousands of times. No index of what waits fits this condition."""
 
-CLAIM = _claim("claim_deliveries", f"d.id = ANY (%(ids)s) AND {_UNSUSPECTED}", ids="uuid[]")
+CLAIM = _claim("claim_deliveries", f"d.id = ANY (%(ids)s) AND {_WAITS_STILL} AND {_UNSUSPECTED}", ids="uuid[]")
 
-SWEEP = _claim("sweep_deliveries", _UNSUSPECTED)
+SWEEP = _claim("sweep_deliveries", f"d.status = 'waiting' AND {_UNSUSPECTED}")
 """The same for whatever waits: what was rung in vain, and all while Redis is away."""
 
-SUSPECT = _claim("claim_suspect", "d.attempts > 0 AND d.error IS NULL")
+SUSPECT = _claim("claim_suspect", "d.status = 'waiting' AND d.attempts > 0 AND d.error IS NULL")
 """Of those that somebody claimed and never recorded: one of them may be what ended that process."""
 
 RECORD = Statement(
     "record_deliveries",
     """
-    WITH recorded AS (
+    WITH result AS MATERIALIZED (
+        SELECT id, error, at, again_at
+          FROM jsonb_to_recordset(%(results)s) AS result (id uuid, error text, at timestamptz, again_at timestamptz)
+    ), recorded AS (
         UPDATE deliveries AS d
            SET status = CASE WHEN result.error IS NULL THEN 'delivered' WHEN d.attempts >= %(most)s THEN 'parked' ELSE 'waiting' END,
                error = result.error, due_at = coalesce(result.again_at, d.due_at), lease = NULL, leased_until = NULL,
                at = CASE WHEN result.error IS NULL THEN result.at WHEN d.attempts >= %(most)s THEN %(now)s END
-          FROM jsonb_to_recordset(%(results)s) AS result (id uuid, error text, at timestamptz, again_at timestamptz)
-         WHERE d.id = result.id AND d.lease = %(lease)s AND d.status = 'waiting'
+          FROM result
+         WHERE d.id = result.id AND d.id = ANY (ARRAY(SELECT id FROM result)) AND d.lease = %(lease)s
+           AND coalesce(d.status, '') = 'waiting'  -- as above
         RETURNING d.id, d.household_id, d.status, d.reminder_ids
     ), gave_up AS (
         SELECT raise_alarm(household_id, 'could_not_remind', id, NULL, %(now)s) FROM recorded
