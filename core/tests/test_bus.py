@@ -1,5 +1,6 @@
 """The bus against a real server: what a device may reach, and what it may not."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from redis.exceptions import NoPermissionError
 
 from dosette.bus import Bus, connect_device
 from dosette.contracts.names import plan_key, redis_user
+from dosette.device_bus import DeviceBus
 from dosette_local.servers.valkey import Valkey
 
 
@@ -18,8 +20,19 @@ def device(redis: Redis, valkey: Valkey) -> Redis:
     return connect_device(f"127.0.0.1:{valkey.port}", redis_user("one"), "password")
 
 
-def test_a_device_reads_its_plan_and_sends_a_press(redis: Redis, device: Redis):
-    server, agent = Bus(redis), Bus(device)
+@pytest.fixture(params=["by redis-py", "by itself"])
+def agent(request: pytest.FixtureRequest, device: Redis, valkey: Valkey) -> Iterator[Bus | DeviceBus]:
+    """The device's end."""
+    if request.param == "by redis-py":
+        yield Bus(device)
+    else:
+        own = DeviceBus(f"127.0.0.1:{valkey.port}", redis_user("one"), "password")
+        yield own
+        own.close()
+
+
+def test_a_device_reads_its_plan_and_sends_a_press(redis: Redis, agent: Bus | DeviceBus):
+    server = Bus(redis)
     server.publish_plan("one", b"plan")
 
     agent.send_press("one", b"press")
@@ -29,8 +42,8 @@ def test_a_device_reads_its_plan_and_sends_a_press(redis: Redis, device: Redis):
     assert [(entry.device_id, entry.sealed) for entry in server.presses(["one"], 0.1)] == [("one", b"press")]
 
 
-def test_a_forgotten_press_does_not_come_again(redis: Redis, device: Redis):
-    Bus(device).send_press("one", b"press")
+def test_a_forgotten_press_does_not_come_again(redis: Redis, agent: Bus | DeviceBus):
+    agent.send_press("one", b"press")
     (entry,) = Bus(redis).presses(["one"], 0.1)
 
     Bus(redis).forget_press("one", entry.id)
@@ -38,9 +51,9 @@ def test_a_forgotten_press_does_not_come_again(redis: Redis, device: Redis):
     assert list(Bus(redis).presses(["one"], 0.05)) == []
 
 
-def test_a_sign_of_life_comes_over_the_same_stream(redis: Redis, device: Redis):
-    Bus(device).send_press("one", b"press")
-    Bus(device).send_life("one", b"life")
+def test_a_sign_of_life_comes_over_the_same_stream(redis: Redis, agent: Bus | DeviceBus):
+    agent.send_press("one", b"press")
+    agent.send_life("one", b"life")
 
     entries = list(Bus(redis).presses(["one"], 0.1))
 
@@ -48,8 +61,8 @@ def test_a_sign_of_life_comes_over_the_same_stream(redis: Redis, device: Redis):
     assert abs(datetime.now(UTC) - entries[0].sent_at) < timedelta(seconds=30)
 
 
-def test_a_device_shows_its_frame(redis: Redis, device: Redis):
-    Bus(device).show_frame("one", b"png")
+def test_a_device_shows_its_frame(redis: Redis, agent: Bus | DeviceBus):
+    agent.show_frame("one", b"png")
 
     assert Bus(redis).frame("one") == b"png"
 
@@ -62,10 +75,10 @@ def test_a_device_reaches_nothing_but_its_own_keys(device: Redis, command: tuple
         device.execute_command(*command)
 
 
-def test_an_expelled_device_is_cut_off(redis: Redis, device: Redis):
-    device.ping()
+def test_an_expelled_device_is_cut_off(redis: Redis, agent: Bus | DeviceBus):
+    agent.ping()
 
     Bus(redis).expel_device("one")
 
     with pytest.raises(Exception, match=r"[Cc]onnection|WRONGPASS|invalid"):
-        device.ping()
+        agent.ping()

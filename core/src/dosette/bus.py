@@ -10,10 +10,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from dosette.contracts.names import frame_key, hint_key, plan_key, press_key, redis_user
+from dosette.contracts.names import FRAME_LIVES_S, frame_key, hint_key, plan_key, press_key, redis_user
 
 HINTS_KEPT = 100
-FRAME_LIVES_S = 300
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 10.0
 

@@ -3,6 +3,8 @@
 DELIVERIES_QUEUE = "deliveries"
 ALIVE_KEY = "dosette:alive"
 """Written by the scheduler that leads, as long as it lives."""
+FRAME_LIVES_S = 300
+"""A picture fades when its device does not say it again."""
 
 
 def plan_key(device_id: str) -> str:

@@ -16,9 +16,9 @@ from typing import Protocol
 
 from PIL import ImageFont
 
-from dosette.bus import BusDown, connect_device
 from dosette.contracts.device_file import DeviceFile
 from dosette.contracts.plan import Plan
+from dosette.device_bus import BusDown, DeviceBus
 from dosette_display.hardware import Hardware, clock_is_synced
 from dosette_display.lettering import FONT
 from dosette_display.plan_store import PlanStore
@@ -290,10 +290,10 @@ class ThisMachine:
 
     def ping(self, device: DeviceFile, address: str) -> str | None:
         try:
-            client = connect_device(address, device.redis_user, device.redis_password)
-            client.ping()
-            client.close()
-        except (BusDown, OSError, ValueError) as error:
+            bus = DeviceBus(address, device.redis_user, device.redis_password)
+            bus.ping()
+            bus.close()
+        except (BusDown, ValueError) as error:
             return str(error)
         return None
 

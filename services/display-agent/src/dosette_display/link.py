@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Condition, Event
 
-from dosette.bus import Bus, BusDown, connect_device
 from dosette.clock import Clock
 from dosette.contracts.device_file import DeviceFile
 from dosette.contracts.life import SignOfLife
 from dosette.contracts.press import Press
 from dosette.contracts.signing import seal
+from dosette.device_bus import BusDown, DeviceBus
 from dosette.faults import fp
 from dosette.metrics import gauge
 
@@ -91,14 +91,14 @@ class Link:
         with self._wake:
             self._wake.notify()
 
-    def _bus(self, block_s: float) -> Bus:
-        return Bus(connect_device(self.address, self.device.redis_user, self.device.redis_password, block_s))
+    def _bus(self, block_s: float) -> DeviceBus:
+        return DeviceBus(self.address, self.device.redis_user, self.device.redis_password, block_s)
 
     def _repeat(self, talk: Callable[[], None]) -> None:
         while not self.stopping.is_set():
             try:
                 talk()
-            except (BusDown, OSError) as error:
+            except BusDown as error:
                 self._is_down(error)
                 self.stopping.wait(RETRY_S * random.uniform(0.7, 1.3))
 
