@@ -181,6 +181,13 @@ def extend_plans(database: Database, now: datetime, entry: Entry = NOBODY) -> in
     return planned
 
 
+def planned_slots(raw: Mapping[str, Any], last_at: datetime | None, since: datetime, until: datetime) -> list[Slot]:
+    """What a stored version plans after `since`; `last_at` is that of the last dose, where the next one follows it."""
+    version = version_of(raw)
+    next_at = last_at + version.interval if last_at and version.counted_from == LAST_TAKEN else None
+    return slots(version, since, until, next_at)
+
+
 def version_of(raw: Mapping[str, Any]) -> Version:
     """A stored version as the domain knows it."""
     return Version(
@@ -336,8 +343,7 @@ def _plan_of(row: Row, now: datetime) -> dict[str, object]:
 def _doses_of(row: Row, now: datetime) -> list[dict[str, object]]:
     medicine_id, _, planned_until, _, raw, last_at = row
     version = version_of(raw)
-    next_at = last_at + version.interval if last_at and version.counted_from == LAST_TAKEN else None
-    found = slots(version, planned_until, now + HORIZON, next_at)
+    found = planned_slots(raw, last_at, planned_until, now + HORIZON)
     return [{"medicine_id": medicine_id, "version": raw["version"], **_slot_json(slot, version)} for slot in found]
 
 

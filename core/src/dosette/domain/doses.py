@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 from dosette.domain.errors import DosetteError, Invalid, NotFound, OverLimit, Refused
 
 TAKEN, SKIPPED, MISSED, PENDING, CANCELLED = "taken", "skipped", "missed", "pending", "cancelled"
+UNKNOWN = "unknown"
+"""The server was restored from a backup since the dose could be taken, and nobody has said what became of it."""
 OLDEST_TOLD = timedelta(days=7)
 """A taking may be told so long after it happened."""
 
@@ -48,6 +50,8 @@ def _why(wanted: str, dose: Told, zone: str, now: datetime) -> str:
         return (
             "is still open, so there is nothing to undo" if status == PENDING else f"was {status} and can't be undone"
         )
+    if status == UNKNOWN and wanted == "snooze":
+        return "is unknown since the server was restored: say that it was taken, or release what is unknown"
     if wanted == "correct":
         return _why_not_corrected(dose, zone)
     if status in (TAKEN, SKIPPED):
@@ -58,7 +62,10 @@ def _why(wanted: str, dose: Told, zone: str, now: datetime) -> str:
         return f"can't be {_DONE[wanted]} before {_clock(dose['opens_at'], zone)}"
     if wanted == "snooze" and status == PENDING and now < _time(dose["closes_at"]):
         return f"can be snoozed until {_clock(dose['closes_at'], zone)} at the latest, when its window ends"
-    return f"could be {_DONE[wanted]} until {_clock(dose['closes_at'], zone)} and counts as missed"
+    ended = f"could be {_DONE[wanted]} until {_clock(dose['closes_at'], zone)}"
+    if status == UNKNOWN:
+        return f"{ended}; it is unknown since the server was restored: if it was taken, send when"
+    return f"{ended} and counts as missed"
 
 
 def _why_not_corrected(dose: Told, zone: str) -> str:

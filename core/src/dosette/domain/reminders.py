@@ -12,7 +12,19 @@ from dosette.domain.zones import instant
 DOSE, LOW_STOCK, COULD_NOT_REMIND = "dose", "low_stock", "could_not_remind"
 BACKUP_OLD, PANEL_SILENT, CLOCK_WRONG, REDIS_AWAY = "backup_old", "panel_silent", "clock_wrong", "redis_away"
 DISK_FILLING, DISK_FULL = "disk_filling", "disk_full"
-ALARMS = (LOW_STOCK, COULD_NOT_REMIND, DISK_FULL, BACKUP_OLD, PANEL_SILENT, CLOCK_WRONG, REDIS_AWAY, DISK_FILLING)
+BACKUP_FAILED, RESTORED = "backup_failed", "restored"
+ALARMS = (
+    LOW_STOCK,
+    COULD_NOT_REMIND,
+    RESTORED,
+    DISK_FULL,
+    BACKUP_OLD,
+    BACKUP_FAILED,
+    PANEL_SILENT,
+    CLOCK_WRONG,
+    REDIS_AWAY,
+    DISK_FILLING,
+)
 
 NAG = timedelta(minutes=15)
 NAG_CRITICAL = timedelta(minutes=5)
@@ -20,11 +32,11 @@ MOST_TELLINGS = 12
 """Of one dose while its window is open: the levels of the ladder are told all the same."""
 TOLD_WHEN_MISSED = timedelta(days=7)
 """After a longer outage a missed dose is in history only."""
-ALARM_AGAIN = {LOW_STOCK: timedelta(days=3), COULD_NOT_REMIND: timedelta(hours=6)}
+ALARM_AGAIN = {LOW_STOCK: timedelta(days=3), COULD_NOT_REMIND: timedelta(hours=6), RESTORED: timedelta(hours=1)}
 ALARM_AGAIN_ELSE = timedelta(days=1)
 PENDING, MISSED = "pending", "missed"
 
-_URGENT = frozenset({COULD_NOT_REMIND, DISK_FULL})
+_URGENT = frozenset({COULD_NOT_REMIND, DISK_FULL, RESTORED})
 _ITEMS_SHOWN = 12
 
 
@@ -309,17 +321,22 @@ _NEVER = datetime.max.replace(tzinfo=ZoneInfo("UTC"))
 _RANK = {
     "due": 0,
     "late": 1,
-    COULD_NOT_REMIND: 2,
-    DISK_FULL: 3,
-    MISSED: 4,
-    CLOCK_WRONG: 5,
-    PANEL_SILENT: 6,
-    REDIS_AWAY: 7,
-    BACKUP_OLD: 8,
+    RESTORED: 2,
+    COULD_NOT_REMIND: 3,
+    DISK_FULL: 4,
+    MISSED: 5,
+    CLOCK_WRONG: 6,
+    PANEL_SILENT: 7,
+    REDIS_AWAY: 8,
+    BACKUP_FAILED: 9,
+    BACKUP_OLD: 10,
 }
 _ALARM_TEXTS = {
     COULD_NOT_REMIND: "Dosette could not remind of a dose: look at the reminders in the pages",
     BACKUP_OLD: "the last backup is older than 26 hours: look why none was made since",
+    BACKUP_FAILED: "the last backup could not be made, or could not be restored for trial: look at the log of the service backup",
+    RESTORED: "Dosette was restored from a backup and does not know what was taken since: say it for the doses that are unknown, "
+    "also what was taken as needed, then release the rest by dismissing this",
     CLOCK_WRONG: "the clocks of the server and of a panel disagree by more than a minute: look which one is wrong",
     DISK_FILLING: "the server's disk is more than 85 % full: make room before doses can't be saved any more",
     DISK_FULL: "the server's disk is more than 95 % full: make room now, or doses can't be saved",

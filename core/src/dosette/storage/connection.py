@@ -20,6 +20,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extensions import register_adapter
 from psycopg2.extras import UUID_adapter
+from psycopg2.sql import Composable
 
 from dosette.domain.errors import (
     Changed,
@@ -121,9 +122,9 @@ class Database:
     def at_one_moment(self, entry: Entry) -> Iterator["Moment"]:
         """A look at everything as it is now, however long it takes, over a connection of its own that ends with the block."""
         with _as_ours():
-            connection = connect(self._url, self._application)
+            connection = connect(self._url, self._application, self._timeout_ms)
         try:
-            moment = Moment(connection)
+            moment = Moment(connection, max(READER_TIMEOUT_MS, self._timeout_ms))
             moment.begin(entry)
             yield moment
         finally:
@@ -172,12 +173,13 @@ class Database:
 class Moment:
     """One transaction that sees nothing of what others do meanwhile."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, may_be_idle_ms: int) -> None:
         self._connection = connection
+        self._may_be_idle_ms = may_be_idle_ms
 
     def begin(self, entry: Entry) -> None:
         with _as_ours(), self._connection.cursor() as cursor:
-            patience = f"SET LOCAL idle_in_transaction_session_timeout = {READER_TIMEOUT_MS}"
+            patience = f"SET LOCAL idle_in_transaction_session_timeout = {self._may_be_idle_ms}"
             cursor.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ; {patience}; {entry.sql.rstrip('; ')}", entry.values)
 
     def pages(self, query: str, size: int) -> Iterator[list[Row]]:
@@ -188,6 +190,13 @@ class Moment:
             yield rows
         with _as_ours(), self._connection.cursor() as cursor:
             cursor.execute("CLOSE page")
+
+    def rows(self, query: str | Composable) -> list[Row]:
+        """All rows of a query that has few."""
+        _messages.inc()
+        with _as_ours(), self._connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchall()
 
     def _fetch(self, size: int) -> list[Row]:
         _messages.inc()

@@ -67,7 +67,7 @@ ADHERENCE = Statement(
                count(*) FILTER (WHERE d.kind = 'extra') AS extra
           FROM doses AS d
          CROSS JOIN LATERAL (SELECT d.kind IN ('planned', 'elapsed') AS planned) AS kind
-         WHERE d.household_id = entered_household() AND d.status <> 'cancelled'
+         WHERE d.household_id = entered_household() AND d.status NOT IN ('cancelled', 'unknown')
            AND d.due_at >= (SELECT (since_on - 2)::timestamp AT TIME ZONE 'UTC' FROM range)
            AND d.due_at < (SELECT (until_on + 3)::timestamp AT TIME ZONE 'UTC' FROM range)
            AND d.slot_on >= (SELECT since_on FROM range) AND d.slot_on <= (SELECT until_on FROM range)
@@ -117,7 +117,8 @@ VERIFY = Statement(
     SELECT 'doses', d.id::text, 'it is ' || d.status || ', and its last event says ' || coalesce(last.says, 'nothing')
       FROM doses AS d LEFT JOIN last ON last.dose_id = d.id
      WHERE d.household_id = entered_household()
-       AND NOT CASE WHEN coalesce(last.says, 'undone') = 'undone' THEN d.status IN ('pending', 'cancelled') ELSE d.status = last.says END
+       AND NOT CASE WHEN coalesce(last.says, 'undone') = 'undone' THEN d.status IN ('pending', 'cancelled', 'unknown')
+                    ELSE d.status = last.says END
     UNION ALL
     SELECT 'doses', d.id::text, 'its time is ' || d.resolved_at || ', and its last event says ' || last.at
       FROM doses AS d JOIN last ON last.dose_id = d.id

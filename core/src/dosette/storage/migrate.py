@@ -5,6 +5,7 @@ Not dbmate: it holds no lock against a second migrator and records no checksum (
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -48,6 +49,18 @@ def migrate(url: str, passwords: Mapping[str, str]) -> list[str]:
 
     Creates the five roles when absent and sets the passwords given by role name. Killed at any statement, it can be run again.
     """
+    with _connected(url) as (connection, cursor):
+        return list(_migrated(connection, cursor, passwords))
+
+
+def ensure_roles(url: str) -> None:
+    """Creates the five roles when absent, for a dump that names them; `url` may lead to any database of the server."""
+    with _connected(url) as (_, cursor):
+        _ensure_roles(cursor, {})
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[tuple[Connection, Cursor]]:
     try:
         connection = psycopg2.connect(url, application_name="dosette-migrate")
     except psycopg2.OperationalError as error:
@@ -55,16 +68,20 @@ def migrate(url: str, passwords: Mapping[str, str]) -> list[str]:
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
-            return list(_migrated(connection, cursor, passwords))
+            cursor.execute("SET lock_timeout = %s", (LOCK_WAIT,))
+            cursor.execute("SELECT pg_advisory_lock(%s)", (_ONE_MIGRATOR,))
+            yield connection, cursor
     finally:
         connection.close()
 
 
 def _migrated(connection: Connection, cursor: Cursor, passwords: Mapping[str, str]) -> Iterator[str]:
-    cursor.execute("SET lock_timeout = %s", (LOCK_WAIT,))
-    cursor.execute("SELECT pg_advisory_lock(%s)", (_ONE_MIGRATOR,))
     _ensure_roles(cursor, passwords)
+    _admit_migrator(cursor)
     cursor.execute("CREATE TABLE IF NOT EXISTS public.migrations (name text PRIMARY KEY, checksum text NOT NULL)")
+    cursor.execute(
+        "ALTER TABLE public.migrations OWNER TO dosette_migrator"
+    )  # whom a dump may name: there is one everywhere
     applied = _applied(cursor)
     _check(applied)
     for migration in migrations():
@@ -83,6 +100,11 @@ def _ensure_roles(cursor: Cursor, passwords: Mapping[str, str]) -> None:
         cursor.execute(
             sql.SQL("ALTER ROLE {} LOGIN PASSWORD %s").format(sql.Identifier(f"dosette_{each}")), (password,)
         )
+    # A dump must hold every row, and is tried out in a database of its own.
+    cursor.execute("ALTER ROLE dosette_backup BYPASSRLS CREATEDB; GRANT pg_read_all_data TO dosette_backup")
+
+
+def _admit_migrator(cursor: Cursor) -> None:
     cursor.execute("SELECT current_database()")
     database = sql.Identifier(cursor.fetchall()[0][0])
     cursor.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO dosette_migrator").format(database))

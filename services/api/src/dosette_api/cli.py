@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from datetime import time
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,17 +14,20 @@ import msgspec
 import psycopg2
 
 from dosette import process
-from dosette.actions import contacts, devices, exports, history, households
+from dosette.actions import contacts, devices, exports, history, households, restores
 from dosette.actions.contacts import CHANNELS
 from dosette.actions.devices import ServerKeys
 from dosette.actions.replies import Request
 from dosette.domain.errors import DosetteError
 from dosette.domain.members import ROLES, SCOPES
+from dosette.metrics import serve_metrics
 from dosette.process import Process
+from dosette.settings import BadSetting
 from dosette.storage.connection import Database
 from dosette.storage.migrate import ROLES as DATABASE_ROLES
 from dosette.storage.migrate import migrate as apply_migrations
 from dosette_api import demo as demonstration
+from dosette_api.backups import backup, keys, nightly, restore
 from dosette_api.contacts import check_address
 from dosette_api.moving import checked
 from dosette_api.shapes import Line
@@ -135,6 +139,72 @@ def verify(started: Process, household: str | None) -> None:
             click.echo(f"  {fault.list}: {fault.which}: {fault.what}", err=True)
     if any(chain.faults for chain in chains):
         sys.exit(1)
+
+
+@main.command("backup-key")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_console
+def make_backup_key(started: Process, file: Path) -> None:
+    """Make a key for backups: the private one into FILE, which you keep elsewhere; prints the public one, which the server needs."""
+    click.echo(keys.make(file, started.clock()))
+
+
+@main.command("backup")
+@click.option("--now/--nightly", "at_once", default=True, help="One now, or one every night until it is told to stop.")
+@_console
+def make_backup(started: Process, at_once: bool) -> None:
+    """Back everything up into DOSETTE_BACKUP_DIR (DATABASE_URL of the role dosette_backup), and restore it for trial."""
+    env = started.env
+    url, folder = env.text("DATABASE_URL"), env.path("DOSETTE_BACKUP_DIR") or Path("backups")
+    to = env.text("DOSETTE_BACKUP_TO", "")
+    if at_once:
+        made = backup.make(url, folder, to, started.clock)
+        click.echo(f"{made.file}: {made.size_bytes} bytes, {made.rows} rows, restored for trial and found equal")
+        return
+    daily_at = _time_of_day(env.text("DOSETTE_BACKUP_AT", "03:00"))
+    serve_metrics(started.common.metrics_bind)
+    nightly.keep_making(url, folder, to, daily_at, started.clock, started.stopping)
+
+
+def _time_of_day(text: str) -> time:
+    try:
+        return time.fromisoformat(text)
+    except ValueError:
+        raise BadSetting(f"DOSETTE_BACKUP_AT={text}: a time of day in UTC is wanted, such as 03:00") from None
+
+
+@main.command("restore")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--key", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file with the private key."
+)
+@click.option("--yes", is_flag=True, help="Also when somebody lives there: the database that is there is kept beside.")
+@_console
+def restore_backup(started: Process, file: Path, key: Path, yes: bool) -> None:
+    """Make the server (DATABASE_URL of a superuser) the one in FILE: all of it, or nothing is changed."""
+    told = restore.restore(started.env.text("DATABASE_URL"), file, key, yes, started.clock())
+    until = f" of {told.dumped_at:%Y-%m-%d %H:%M} UTC" if told.dumped_at else ""
+    click.echo(f"restored as in the backup{until}; what was taken since is not known:")
+    for household, doses in told.unknown.items():
+        click.echo(
+            f"  {household}: {doses} doses unknown; say which were taken, then run: dosette release --household '{household}'"
+        )
+    for fault in told.broken:
+        click.echo(f"dosette: {fault}", err=True)
+    if told.before:
+        click.echo(
+            f'the database that was there is kept; when all is well, remove it with SQL: DROP DATABASE "{told.before}"'
+        )
+
+
+@main.command()
+@click.option("--household", help="Name of the household, where there are several.")
+@_console
+def release(started: Process, household: str | None) -> None:
+    """After a restore: what is still unknown counts as not taken, and is reminded of again."""
+    database = _database(started)
+    released = restores.release(database, households.at_home(database, household), started.clock())
+    click.echo(f"{released} doses were unknown: they are open again, or missed when their time is over")
 
 
 @main.group()

@@ -170,7 +170,7 @@ class DoseRow(_Row):
     due_at: At
     late_at: At
     closes_at: At
-    status: Literal["pending", "taken", "skipped", "missed", "cancelled"]
+    status: Literal["pending", "taken", "skipped", "missed", "cancelled", "unknown"]
     resolved_at: At | None
     resolved_by: UUID | None
     resolved_on: UUID | None

@@ -318,7 +318,7 @@ class DoseQuery(In):
     until: Instant | None = None
     member: UUID | None = None
     medicine: UUID | None = None
-    state: Literal["planned", "due", "late", "taken", "skipped", "missed"] | None = None
+    state: Literal["planned", "due", "late", "taken", "skipped", "missed", "unknown"] | None = None
     cursor: UUID | None = None
     limit: Limit = 50
 
@@ -599,8 +599,8 @@ class Dose(Struct):
     late_at: datetime
     closes_at: datetime
     snoozed_until: datetime | None
-    status: Literal["pending", "taken", "skipped", "missed", "cancelled"]
-    state: Literal["planned", "due", "late", "taken", "skipped", "missed", "cancelled"]
+    status: Literal["pending", "taken", "skipped", "missed", "cancelled", "unknown"]
+    state: Literal["planned", "due", "late", "taken", "skipped", "missed", "cancelled", "unknown"]
     resolved_at: datetime | None
     resolved_by: Named | None
     resolved_on: Named | None

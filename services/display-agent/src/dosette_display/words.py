@@ -14,14 +14,16 @@ COUNTED_UNITS = frozenset(
 """A household writes its own units; only of these the plural is known."""
 
 ALARMS = {
+    "restored": "Restored: open doses unknown.",
     "could_not_remind": "Could not remind: see the pages.",
     "disk_full": "The server's disk is full.",
     "clock_wrong": "Clocks disagree: see the pages.",
     "redis_away": "The server is slow to hear.",
+    "backup_failed": "The backup failed.",
     "backup_old": "The backup is too old.",
 }
 """What a person at the panel must know of the server, the most urgent first."""
-GRAVE = {"could_not_remind": "could not remind", "disk_full": "server disk full"}
+GRAVE = {"restored": "restored: see pages", "could_not_remind": "could not remind", "disk_full": "server disk full"}
 """Of these, what the title says."""
 
 

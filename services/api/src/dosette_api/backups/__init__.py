@@ -1,0 +1,1 @@
+"""Backups: made, encrypted, restored for trial, kept, and restored in earnest."""
