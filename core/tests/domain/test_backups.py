@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, time, timedelta
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dosette.domain.backups import DAILY, MONTHLY, WEEKLY, Backup, kept, next_at
@@ -10,21 +10,25 @@ from dosette.domain.backups import DAILY, MONTHLY, WEEKLY, Backup, kept, next_at
 SERVER = "01a225ef-b07a-7edc-9843-23824ee929ed"
 NOW = datetime(2027, 11, 24, 12, tzinfo=UTC)
 AT_THREE = time(3)
+ON_A_BUSY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 moments = st.integers(0, 1000 * 86_400).map(lambda seconds: NOW - timedelta(seconds=seconds))
-shelves = st.lists(moments.map(lambda at: Backup(at, SERVER)), unique=True, max_size=80)
+shelves = st.lists(moments.map(lambda at: Backup(at, SERVER)), unique=True, max_size=40)
 
 
+@ON_A_BUSY_MACHINE
 @given(shelves)
 def test_the_newest_is_never_let_go(shelf: list[Backup]):
     assert not shelf or max(shelf) in kept(shelf, NOW)
 
 
+@ON_A_BUSY_MACHINE
 @given(shelves)
 def test_no_more_are_kept_than_days_weeks_and_months_ask_for(shelf: list[Backup]):
     assert len(kept(shelf, NOW)) <= DAILY + WEEKLY + MONTHLY
 
 
+@ON_A_BUSY_MACHINE
 @given(shelves)
 def test_what_was_kept_once_is_kept_when_asked_again(shelf: list[Backup]):
     once = kept(shelf, NOW)
@@ -32,6 +36,7 @@ def test_what_was_kept_once_is_kept_when_asked_again(shelf: list[Backup]):
     assert kept(once, NOW) == once
 
 
+@ON_A_BUSY_MACHINE
 @given(shelves)
 def test_each_of_the_last_seven_days_that_has_one_keeps_its_newest(shelf: list[Backup]):
     days = sorted({each.made_at.date() for each in shelf}, reverse=True)[:DAILY]
@@ -39,12 +44,13 @@ def test_each_of_the_last_seven_days_that_has_one_keeps_its_newest(shelf: list[B
     assert all(max(each for each in shelf if each.made_at.date() == day) in kept(shelf, NOW) for day in days)
 
 
+@ON_A_BUSY_MACHINE
 @given(shelves, st.lists(moments.map(lambda at: Backup(at + timedelta(days=2000), SERVER)), unique=True, max_size=3))
 def test_one_from_the_future_is_kept_and_pushes_nothing_out(shelf: list[Backup], wrong: list[Backup]):
     assert kept([*shelf, *wrong], NOW) == kept(shelf, NOW) | set(wrong)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(ON_A_BUSY_MACHINE, max_examples=10)
 @given(st.integers(0, 23), st.integers(500, 900))
 def test_after_years_of_nights_there_are_seven_days_four_weeks_and_twelve_months(hour: int, nights: int):
     shelf: set[Backup] = set()
@@ -60,6 +66,7 @@ def test_after_years_of_nights_there_are_seven_days_four_weeks_and_twelve_months
     assert len(shelf) <= DAILY + WEEKLY + MONTHLY
 
 
+@ON_A_BUSY_MACHINE
 @given(moments)
 def test_a_name_says_what_it_is_the_name_of(at: datetime):
     backup = Backup(at, SERVER)
