@@ -1,11 +1,15 @@
 """Draws the household's passwords once, and lays out for each container what it alone may read.
 
-    python make_secrets.py /secrets
+    python make_secrets.py /secrets /database/18 [--anew]
 
 `/secrets` itself is the volume `secrets`, for the one-shots that set things up; each folder in it is another volume, which only
-the container of that name mounts. Run at every `docker compose up`: what was drawn stays, what is missing is laid out again.
+the container of that name mounts. `/database` is the volume of PostgreSQL, read only, and the folder in it the one that the
+PostgreSQL of this version uses. Run at every `docker compose up`, and by `make secrets`: what was drawn stays, what is missing is
+laid out again. What can't be drawn again, because a database was made with it, stops the start with nothing changed, unless a person
+says `--anew` (docs/troubleshooting.md).
 """
 
+import hashlib
 import json
 import os
 import secrets
@@ -17,21 +21,71 @@ from pathlib import Path
 ROLES = ("api", "scheduler", "worker", "backup")
 REDIS_USERS = ("api", "scheduler", "worker")
 DRAWN = ("superuser", *ROLES, "redis", *(f"redis_{user}" for user in REDIS_USERS), "grafana", "signing", "links")
+IN_USE = ("superuser", "signing")  # PostgreSQL was made with the one, panels are paired with the other
 OWN, FOREIGN = 0o400, 0o444  # our images run as one user; db, redis and grafana as others, alone with their volume
 
 
-def main(folder: Path) -> None:
+class Stopped(SystemExit):
+    """Ends the program with one sentence (exit code 1); the start ends with it."""
+
+
+def main(folder: Path, database: Path, anew: bool) -> None:
+    try:
+        if _made(database) and not anew:
+            _refuse_what_is_lost(folder)
+        lay_out(folder)
+    except OSError as error:
+        raise Stopped(
+            f"the passwords can't be laid out: {error.filename}: {error.strerror}; make room or give the volume back its owner "
+            "(10001), and start again"
+        ) from None
+
+
+def lay_out(folder: Path) -> None:
     words = {name: _drawn(folder / f"{name}_password") for name in DRAWN}
     for place, files in _layout(words).items():
         for name, text in files.items():
             _lay(folder / place / name, text, FOREIGN if place in ("db", "redis", "grafana") else OWN)
 
 
+def _made(database: Path) -> bool:
+    """Whether there is a database of this PostgreSQL. One of another major version stops the start: beside it, this PostgreSQL would
+    begin an empty one, and the household would seem to be gone."""
+    try:
+        there = {path.name for path in database.parent.iterdir()}
+    except PermissionError:
+        there = {"PG_VERSION"}  # up to 17, the volume itself was the folder that only PostgreSQL may enter
+    if database.name in there:
+        return True
+    if others := sorted(name for name in there if name.isdecimal() or name in ("data", "PG_VERSION")):
+        found = next(
+            (f"of PostgreSQL {name}" for name in reversed(others) if name.isdecimal()), "of an older PostgreSQL"
+        )
+        raise Stopped(
+            f"the volume db holds a database {found}, and this Dosette runs PostgreSQL {database.name}: go back to the Dosette "
+            "that made it, or move the data as docs/troubleshooting.md says; nothing was changed"
+        )
+    return False
+
+
+def _refuse_what_is_lost(folder: Path) -> None:
+    lost = [f"{name}_password" for name in IN_USE if not _word(folder / f"{name}_password")]
+    if lost:
+        raise Stopped(
+            f"the volume secrets lacks {' and '.join(lost)}, with which the database in the volume db was made: put the volume "
+            "secrets back as it was (docs/troubleshooting.md); nothing was changed"
+        )
+
+
 def _drawn(file: Path) -> str:
     """The word that this file holds; drawn when there is none. Letters and digits, so that it fits into a URL."""
-    if not file.exists():
-        _lay(file, secrets.token_hex(24), OWN)
-    return file.read_text().strip()
+    if not (word := _word(file)):
+        _lay(file, word := secrets.token_hex(24), OWN)
+    return word
+
+
+def _word(file: Path) -> str:
+    return file.read_text().strip() if file.exists() else ""
 
 
 def _layout(words: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -39,7 +93,7 @@ def _layout(words: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return {
         "": {"superuser_url": _database("postgres", words["superuser"])} | _url("api", words),
         "db": {"password": words["superuser"]},
-        "redis": {"valkey.conf": _redis(words), "password": words["redis"]},
+        "redis": {"users.acl": _redis(words), "password": words["redis"]},
         "api": _url("api", words) | _redis_url("api", words) | {"link_key": words["links"]},
         "scheduler": _url("scheduler", words) | _redis_url("scheduler", words) | {"signing_password": words["signing"]},
         "worker": _url("worker", words) | _redis_url("worker", words) | {"link_key": words["links"]},
@@ -54,8 +108,12 @@ def _url(role: str, words: Mapping[str, str]) -> dict[str, str]:
 def _redis(words: Mapping[str, str]) -> str:
     """A user for each service, with the rights that the core says; the one without a name may do everything."""
     rights = json.loads(resources.files("dosette").joinpath("contracts", "redis_users.json").read_text())
-    users = [f"user dosette-{user} on >{words[f'redis_{user}']} {' '.join(rights[user])}" for user in REDIS_USERS]
-    return "\n".join([f"requirepass {words['redis']}", *users, ""])
+    services = [_user(f"dosette-{user}", words[f"redis_{user}"], " ".join(rights[user])) for user in REDIS_USERS]
+    return "\n".join([_user("default", words["redis"], "~* &* +@all"), *services, ""])
+
+
+def _user(name: str, password: str, rights: str) -> str:
+    return f"user {name} on #{hashlib.sha256(password.encode()).hexdigest()} {rights}"
 
 
 def _redis_url(user: str, words: Mapping[str, str]) -> dict[str, str]:
@@ -67,15 +125,21 @@ def _database(role: str, password: str) -> str:
 
 
 def _lay(file: Path, text: str, mode: int) -> None:
-    """Whole or not at all, so that a start that was interrupted leaves no half a password."""
+    """Whole or not at all, so that a start that was interrupted leaves no half a password. What is there already is left alone, so
+    that a full disk does not keep a household from starting."""
+    if _word(file) == text.strip():
+        return
     new = file.with_name(f".{file.name}.new")
     new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as stream:
-        stream.write(text)
-        os.fchmod(stream.fileno(), mode)  # whatever the umask took away
-        os.fsync(stream.fileno())
+    try:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as stream:
+            stream.write(text)
+            os.fchmod(stream.fileno(), mode)  # whatever the umask took away
+            os.fsync(stream.fileno())
+    except OSError as error:  # a write on a full disk doesn't say to which file
+        raise OSError(error.errno, error.strerror, str(file)) from None
     new.replace(file)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:] == ["--anew"])

@@ -4,7 +4,7 @@
 set -eu
 device=/var/lib/dosette/device/device.json
 
-case "${DOSETTE_DEMO:-1}" in
+case "$DOSETTE_DEMO" in
 0) ;;
 1) dosette demo ;;
 *)  # "false" must not put three strangers and their medicines into a real household
@@ -16,7 +16,7 @@ if [ -e "$device" ]; then
   echo "the virtual panel is paired already"
 elif dosette device pair --name Kitchen --out "$device" --redis redis:6379 --server "$DOSETTE_SERVER"; then
   echo "the virtual panel is paired"
-elif [ "${DOSETTE_DEMO:-1}" = 0 ]; then
+elif [ "$DOSETTE_DEMO" = 0 ]; then
   echo "the virtual panel stays unpaired; once there is a household, run: docker compose up -d" >&2
 else
   exit 1

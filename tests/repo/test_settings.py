@@ -6,9 +6,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 READ = re.compile(r"(?:env|environment)\.(?:text|optional|number|path)\(\s*\"([A-Z_]+)\"")
 COMPOSED = re.compile(r"DOSETTE_DB_PASSWORD_\{")
-IN_COMPOSE = re.compile(r"\$\{([A-Z_]+)")
-LISTED = re.compile(r"^#? ?([A-Z][A-Z_]+)=", re.MULTILINE)
+IN_COMPOSE = re.compile(r"\$\{([A-Z0-9_]+)")
+LISTED = re.compile(r"^#? ?([A-Z][A-Z0-9_]+)=", re.MULTILINE)
 BY_LAUNCHER = {"PORT", "DOSETTE_DATA"}
+BY_COMPOSE = {"COMPOSE_FILE", "COMPOSE_PROFILES"}
 OF_LAUNCHED = {
     "DOSETTE_DB_PASSWORD_API",
     "DOSETTE_DB_PASSWORD_SCHEDULER",
@@ -24,6 +25,6 @@ def _read_by_the_code() -> set[str]:
 
 def test_every_variable_that_is_read_is_listed_and_none_else():
     listed = set(LISTED.findall((ROOT / ".env.example").read_text()))
-    in_compose = set(IN_COMPOSE.findall((ROOT / "compose.yaml").read_text()))
+    in_compose = {name for file in ROOT.glob("compose*.yaml") for name in IN_COMPOSE.findall(file.read_text())}
 
-    assert listed == _read_by_the_code() | in_compose | BY_LAUNCHER | OF_LAUNCHED
+    assert listed == _read_by_the_code() | in_compose | BY_COMPOSE | BY_LAUNCHER | OF_LAUNCHED
