@@ -22,7 +22,7 @@ SOURCES := $(foreach package,$(PACKAGES),$(package)/src)
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$each && break; done)
 
-.PHONY: help up down status test check lint format types lock bench chaos clean
+.PHONY: help up down status secrets test check lint format types wheels lock bench chaos clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -35,6 +35,11 @@ down: ## stop what `make up` started, from another shell
 
 status: .venv/local.stamp ## say what runs and whether it is well
 	@exec $(BIN)/dosette-local status
+
+secrets: ## draw the passwords of `docker compose up` before its first start; what was drawn stays
+	@docker compose build --quiet secrets
+	@docker compose run --rm --no-deps secrets
+	@echo "The passwords are in the volumes secrets and secrets-*: keep the volume secrets together with the volume db."
 
 test: .venv/dev.stamp ## run all tests (ARGS="-k pending" chooses some)
 	@$(BIN)/python -m pytest $(ARGS)
@@ -60,6 +65,17 @@ format: .venv/dev.stamp ## put the Python code into its form
 types: .venv/dev.stamp ## mypy --strict on every src
 	@$(BIN)/mypy --strict $(SOURCES)
 
+# The Python of each image is in its Dockerfile; Debian 12, on which they stand, has glibc 2.36.
+wheels: .venv/dev.stamp ## prove that a Raspberry Pi (arm64) finds a wheel for everything in the images
+	@none=$$(mktemp -d) && trap 'rm -rf "$$none"' EXIT && \
+	for image in api:api scheduler:scheduler display-agent:display; do \
+		lock=requirements/$${image#*:}.txt; \
+		python=$$(sed -n 's/^FROM python:\([0-9.]*\).*/\1/p' services/$${image%:*}/Dockerfile | head -n 1); \
+		$(BIN)/uv pip install --no-config --quiet --dry-run --target "$$none" --python-platform aarch64-manylinux_2_36 \
+			--python-version "$$python" --only-binary :all: --require-hashes -r "$$lock" || exit 1; \
+		echo "$$lock: a wheel for each of $$(grep -c == "$$lock") on arm64 with Python $$python"; \
+	done
+
 bench: .venv/dev.stamp ## measure everything, in under ten minutes (ARGS="api --quick", ARGS=--help)
 	@$(BIN)/dosette-bench $(ARGS)
 
@@ -79,7 +95,7 @@ lock: .venv/dev.stamp ## renew requirements/*.txt (ARGS=--upgrade takes newer ve
 	@$(COMPILE) $(ARGS) requirements/build.in $(addsuffix /pyproject.toml,$(RUNNING)) -o requirements/local.txt
 	@$(COMPILE) -c requirements/local.txt requirements/build.in core/pyproject.toml services/api/pyproject.toml -o requirements/api.txt
 	@$(COMPILE) -c requirements/local.txt requirements/build.in core/pyproject.toml services/scheduler/pyproject.toml -o requirements/scheduler.txt
-	@$(COMPILE) -c requirements/local.txt requirements/build.in core/pyproject.toml services/display-agent/pyproject.toml -o requirements/display.txt
+	@$(COMPILE) -c requirements/local.txt requirements/build.in core/pyproject.toml services/display-agent/pyproject.toml --extra pi -o requirements/display.txt
 	@$(COMPILE) $(ARGS) -c requirements/local.txt requirements/build.in requirements/dev.in $(addsuffix /pyproject.toml,$(PACKAGES)) -o requirements/dev.txt
 
 # The environment. One that was made elsewhere (a moved checkout) or whose Python is gone is made anew.

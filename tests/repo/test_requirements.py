@@ -8,6 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 
+ON_A_PI_ONLY = {"lgpio"}  # in the display agent's image; nothing else runs on it
+
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
 def test_every_requirement_is_pinned_with_hashes(lock: Path):
@@ -30,5 +32,5 @@ def test_what_runs_is_the_same_everywhere():
 
     for name in ("api.txt", "scheduler.txt", "display.txt", "local.txt"):
         assert {
-            package: version for package, version in pins[name].items() if pins["dev.txt"][package] != version
-        } == {}
+            package: version for package, version in pins[name].items() if pins["dev.txt"].get(package) != version
+        }.keys() <= (ON_A_PI_ONLY)
