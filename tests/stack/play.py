@@ -1,6 +1,7 @@
 """The household server in containers: brought up, played from a schedule to the button, taken down again.
 
-    python3 tests/stack/play.py
+    python3 tests/stack/play.py          on a server, watched, with HTTPS, and with what can go wrong when it is set up
+    python3 tests/stack/play.py --pi     inside the limits of compose.pi.yaml, with a virtual panel
 
 Needs Docker with Compose v2, and k6 beside its Python or on PATH. It has a project name and ports of its own, so it may run beside
 a household that is in use; volumes are removed at the end. The images' names are shared, though: that household's next `up` takes
@@ -12,10 +13,11 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,15 +26,20 @@ from types import FrameType
 from typing import Any, TypeVar
 from urllib.error import HTTPError
 from urllib.parse import urlencode
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 from zoneinfo import ZoneInfo
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("db", "redis", "api", "scheduler", "worker", "display-agent", "prometheus")
+HOUSEHOLD = ("db", "redis", "api", "scheduler", "worker", "display-agent")
 SCRAPED = {"api", "scheduler", "worker", "display-agent"}
+WORKERS = 3
+STARTED = ("up", "--detach", "--wait", "--no-deps", "--no-recreate")
+OWN_LAYERS_MB = {"api": 120, "scheduler": 120, "display-agent": 70}
+"""What each image may add to the Python image that it begins with."""
+PI_MEMORY_MIB = 512
 UP_TIMEOUT_S = 900  # the first time, base images and wheels come over somebody's line
 WELL_TIMEOUT_S = 120
-AHEAD, BEFORE = timedelta(seconds=6), timedelta(seconds=1)
+AHEAD = timedelta(seconds=4)
 TELLING_TIMEOUT_S = 90.0
 SCRAPE_TIMEOUT_S = 60.0
 PRESSES, PRESS_TIMEOUT_S = 6, 5.0
@@ -51,7 +58,7 @@ def main() -> int:
     if not engine_answers():
         print("No Docker engine with Compose v2 answers: install Docker, or start it.", file=sys.stderr)
         return 1
-    began, stack = time.monotonic(), Stack(f"dosette-play-{os.getpid()}", free_port(), free_port())
+    began, stack = time.monotonic(), Stack.on_a_pi() if "--pi" in sys.argv[1:] else Stack.on_a_server()
     try:
         play(stack)
     except Exception as error:
@@ -69,6 +76,11 @@ def main() -> int:
 def play(stack: "Stack") -> None:
     with step("built and started; everything says it is well"):
         stack.up()
+    for service, at_most in OWN_LAYERS_MB.items():
+        with step(
+            f"the image of {service} adds {(own := own_layers_mb(service)):.0f} MB to its Python, {at_most} at most"
+        ):
+            check(own <= at_most, f"it adds {own:.1f} MB")
     with step("a token, made on the console"):
         api = Api(stack.port, stack.told("api", "dosette", "token", "create", "--name", "play", "--member", "Ana"))
     play_a_dose(stack, api, "Playmycin")
@@ -76,6 +88,19 @@ def play(stack: "Stack") -> None:
         with step(f"{service}: killed with -9, started again"):
             kill(stack, service)
     play_a_dose(stack, api, "Afterplay")
+    if stack.watched:
+        play_what_a_server_has(stack, api)
+        play_what_can_go_wrong(stack, api)
+    else:
+        check_memory(stack)
+
+
+def play_what_a_server_has(stack: "Stack", api: "Api") -> None:
+    with step(f"{WORKERS} workers"):
+        stack.run(*STARTED, "--scale", f"worker={WORKERS}", "worker")
+    with step("HTTPS with the house's own certificate authority"):
+        stack.run("--profile", "https", *STARTED, "caddy")
+        soon(lambda: ready_over_https(stack), "an answer over HTTPS", TELLING_TIMEOUT_S)
     with step("Prometheus reaches everyone"):
         since = datetime.now(UTC)
         soon(lambda: everyone_is_scraped(stack.prometheus_port, since), "every target is up", SCRAPE_TIMEOUT_S)
@@ -89,14 +114,36 @@ def play(stack: "Stack") -> None:
             )
 
 
+def play_what_can_go_wrong(stack: "Stack", api: "Api") -> None:
+    """Each stops with a sentence that names the thing, and no data is touched."""
+    doses = api.items("history")
+    with step("a half-written .env makes no demo"):
+        refused(stack, "DOSETTE_DEMO=: must be 0 or 1", "run", "--rm", "--no-deps", "household", DOSETTE_DEMO="")
+    with step("a port that is taken is named"), socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        refused(stack, f":{port}", "run", "--rm", "--no-deps", "--publish", f"127.0.0.1:{port}:8080", "api")
+    with step("a wrong password is named, and changes nothing"):
+        in_secrets(stack, "cp superuser_password kept && rm -f superuser_password && echo wrong >superuser_password")
+        stack.run("run", "--rm", "--no-deps", "secrets")
+        refused(stack, 'password authentication failed for user "postgres"', "run", "--rm", "--no-deps", "migrate")
+    with step("a lost password is named, and none is drawn in its place"):
+        in_secrets(stack, "rm -f superuser_password")
+        refused(stack, "the volume secrets lacks superuser_password", "run", "--rm", "--no-deps", "secrets")
+    with step("with the password back, all is as it was"):
+        in_secrets(stack, "mv kept superuser_password")
+        for service in ("secrets", "migrate", "household"):
+            stack.run("run", "--rm", "--no-deps", service)
+        check(api.items("history") == doses, "the history changed")
+
+
 def play_a_dose(stack: "Stack", api: "Api", name: str) -> None:
     """One dose from its schedule to the panel to the button, and what is to be read afterwards."""
     with step(f"{name}: added, and scheduled in {AHEAD.seconds} s"):
-        medicine = add_medicine(api, name)
+        medicine, not_yet = add_medicine(api, name), frame(api)
         due_at = schedule(api, medicine, datetime.now(household_zone(api)) + AHEAD)
     with step(f"{name}: due"):
-        sleep_until(due_at - BEFORE)
-        not_yet = frame(api)
         dose = soon(lambda: pending_dose(api, medicine), f"{name} is pending", TELLING_TIMEOUT_S)
     with step(f"{name}: told by the worker"):
         soon(lambda: told(stack, due_at), "a line in Ana's file", TELLING_TIMEOUT_S)
@@ -125,9 +172,11 @@ def add_medicine(api: "Api", name: str) -> str:
 
 
 def schedule(api: "Api", medicine: str, local: datetime) -> datetime:
-    """Daily at this local time, to the second; the moment at which that is today."""
+    """Daily at this local time, to the second; the moment at which that is today. Time-critical, so that it is told at any hour, and
+    without waiting until what was told a moment ago is a minute old."""
     due_at = local.replace(microsecond=0)
-    api.send("PUT", f"medicines/{medicine}/schedule", {"steps": [{"time": f"{due_at:%H:%M:%S}", "amount": "1"}]})
+    steps = [{"time": f"{due_at:%H:%M:%S}", "amount": "1"}]
+    api.send("PUT", f"medicines/{medicine}/schedule", {"steps": steps, "critical": True})
     return due_at
 
 
@@ -182,7 +231,68 @@ def check_history(api: "Api", medicine: str, dose: str) -> None:
         raise Failed(f"history should tell once that it was taken on the panel, and tells {facts}")
 
 
-# What befalls the server
+# What befalls the server, and what it weighs
+
+
+def refused(stack: "Stack", sentence: str, *words: str, **settings: str) -> None:
+    """`docker compose …` fails, and says this."""
+    done = stack.ask(words, 90, settings)
+    said = f"{done.stdout}\n{done.stderr}"
+    check(done.returncode != 0 and sentence in said, f"it should fail and say {sentence!r}; {done.returncode}:\n{said}")
+
+
+def in_secrets(stack: "Stack", script: str) -> None:
+    stack.run("run", "--rm", "--no-deps", "secrets", "sh", "-c", f"cd /secrets && {script}")
+
+
+def ready_over_https(stack: "Stack") -> bool:
+    """Asked as a phone would that trusts the house's authority, and no other."""
+    authority = stack.run(
+        "--profile", "https", "exec", "-T", "caddy", "cat", "/data/caddy/pki/authorities/local/root.crt", check=False
+    )
+    if "BEGIN CERTIFICATE" not in authority:
+        return False
+    handler = HTTPSHandler(context=ssl.create_default_context(cadata=authority))
+    with build_opener(ProxyHandler({}), handler).open(
+        f"https://localhost:{stack.https_port}/ready", timeout=10
+    ) as reply:
+        return bool(json.load(reply)["status"] == "ready")
+
+
+def own_layers_mb(service: str) -> float:
+    """The size of our image less that of the one it begins with."""
+    dockerfile = (ROOT / f"services/{service}/Dockerfile").read_text()
+    base = next(line.split()[1] for line in dockerfile.splitlines() if line.startswith("FROM "))
+    return (image_bytes(f"dosette/{service}:local") - image_bytes(base)) / 1e6
+
+
+def image_bytes(image: str) -> int:
+    inspect = ["docker", "image", "inspect", "--format", "{{.Size}}", image]
+    return int(subprocess.run(inspect, capture_output=True, text=True, check=True).stdout)
+
+
+def check_memory(stack: "Stack") -> None:
+    """What the containers hold after two doses; none was ended for lack of memory."""
+    containers = stack.run("ps", "--quiet").split()
+    stats = ["docker", "stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *containers]
+    used = subprocess.run(stats, capture_output=True, text=True, check=True).stdout
+    total = sum(mib(line.split()[1]) for line in used.splitlines())
+    with step(f"{total:.0f} MiB of a Pi's {PI_MEMORY_MIB} are used, and nobody was ended for want of them"):
+        print(used, end="")
+        ended = ["docker", "inspect", "--format", "{{.Name}} {{.State.OOMKilled}}", *containers]
+        check("true" not in subprocess.run(ended, capture_output=True, text=True, check=True).stdout, "somebody was")
+        check(total <= PI_MEMORY_MIB, "they use more")
+
+
+def mib(written: str) -> float:
+    """Docker writes 812KiB, 35.6MiB, 1.2GiB."""
+    number, unit = written[:-3], written[-3:]
+    return float(number) * {"KiB": 1 / 1024, "MiB": 1, "GiB": 1024}[unit]
+
+
+def check(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise Failed(otherwise)
 
 
 def kill(stack: "Stack", service: str) -> None:
@@ -196,7 +306,8 @@ def everyone_is_scraped(port: int, since: datetime) -> bool:
     with _direct.open(f"http://127.0.0.1:{port}/api/v1/targets?state=active", timeout=10) as reply:
         targets = json.load(reply)["data"]["activeTargets"]
     up = {target["labels"]["job"] for target in targets if target["health"] == "up" and scraped_at(target) > since}
-    return up >= SCRAPED and len(up) == len({target["labels"]["job"] for target in targets})
+    workers = [target for target in targets if target["labels"]["job"] == "worker"]
+    return up >= SCRAPED and len(up) == len({target["labels"]["job"] for target in targets}) and len(workers) == WORKERS
 
 
 def scraped_at(target: dict[str, Any]) -> datetime:
@@ -249,16 +360,46 @@ def shows(port: int, asked: str) -> bool:
 class Stack:
     """One Compose project of this checkout."""
 
-    project: str
-    port: int
-    prometheus_port: int
+    files: tuple[str, ...]
+    services: tuple[str, ...]
+    settings: Mapping[str, str]
+    project: str = f"dosette-play-{os.getpid()}"
+
+    @classmethod
+    def on_a_server(cls) -> "Stack":
+        ports = {name: str(free_port()) for name in ("PORT", "PROMETHEUS_PORT", "DOSETTE_HTTPS_PORT")}
+        return cls(("compose.yaml", "compose.ports.yaml"), (*HOUSEHOLD, "prometheus"), ports)
+
+    @classmethod
+    def on_a_pi(cls) -> "Stack":
+        """This machine has no panel: /dev/null stands for its devices."""
+        nothing = dict.fromkeys(("DOSETTE_GPIO", "DOSETTE_SPI"), "/dev/null")
+        groups = dict.fromkeys(("DOSETTE_GPIO_GROUP", "DOSETTE_SPI_GROUP"), "65534")
+        own = {"PORT": str(free_port()), "DOSETTE_PANEL": "virtual"}
+        return cls(("compose.yaml", "compose.pi.yaml"), HOUSEHOLD, {**own, **nothing, **groups})
+
+    @property
+    def watched(self) -> bool:
+        return "prometheus" in self.services
+
+    @property
+    def port(self) -> int:
+        return int(self.settings["PORT"])
+
+    @property
+    def prometheus_port(self) -> int:
+        return int(self.settings["PROMETHEUS_PORT"])
+
+    @property
+    def https_port(self) -> int:
+        return int(self.settings["DOSETTE_HTTPS_PORT"])
 
     def up(self) -> None:
         waiting = ("--wait", "--wait-timeout", str(WELL_TIMEOUT_S))
-        self.run("up", "--build", "--detach", *waiting, *SERVICES, timeout_s=UP_TIMEOUT_S)
+        self.run("up", "--build", "--detach", *waiting, *self.services, timeout_s=UP_TIMEOUT_S)
 
     def down(self) -> None:
-        self.run("down", "--volumes", "--remove-orphans", "--timeout", "10")
+        self.run("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "10")
 
     def told(self, service: str, *command: str) -> str:
         """What a command says inside a container."""
@@ -275,21 +416,24 @@ class Stack:
 
     def run(self, *words: str, check: bool = True, timeout_s: float = 90) -> str:
         """`docker compose …`; its standard output, and with `check` a failure that shows the end of both."""
-        command = ["docker", "compose", "--file", "compose.yaml", "--project-name", self.project, *words]
-        try:
-            done = subprocess.run(
-                command, cwd=ROOT, env=self._environ(), capture_output=True, text=True, timeout=timeout_s, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise Failed(f"`docker compose {words[0]}` took longer than {timeout_s:g} s") from None
+        done = self.ask(words, timeout_s, {})
         if check and done.returncode:
             last = "\n".join(f"{done.stdout}\n{done.stderr}".splitlines()[-40:])
             raise Failed(f"`docker compose {' '.join(words)}` ended with {done.returncode}:\n{last}")
         return done.stdout
 
-    def _environ(self) -> dict[str, str]:
-        own = {"PORT": str(self.port), "PROMETHEUS_PORT": str(self.prometheus_port), "DOSETTE_CHECK_EVERY": "1s"}
-        return {**os.environ, **own, "DOSETTE_DEMO": "1"}
+    def ask(
+        self, words: Sequence[str], timeout_s: float, settings: Mapping[str, str]
+    ) -> "subprocess.CompletedProcess[str]":
+        files = [word for file in self.files for word in ("--file", file)]
+        command = ["docker", "compose", *files, "--project-name", self.project, *words]
+        environment = {**os.environ, **self.settings, "DOSETTE_CHECK_EVERY": "1s", "DOSETTE_DEMO": "1", **settings}
+        try:
+            return subprocess.run(
+                command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise Failed(f"`docker compose {words[0]}` took longer than {timeout_s:g} s") from None
 
 
 @dataclass(frozen=True)
@@ -348,10 +492,6 @@ def look_for(look: Callable[[], Seen | None], timeout_s: float) -> Seen | None:
     while not (seen := look()) and time.monotonic() < deadline:
         time.sleep(0.2)
     return seen
-
-
-def sleep_until(moment: datetime) -> None:
-    time.sleep(max(0.0, (moment - datetime.now(UTC)).total_seconds()))
 
 
 def free_port() -> int:
