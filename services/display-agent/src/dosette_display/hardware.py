@@ -1,13 +1,11 @@
 """What is fitted to this machine by its settings: panel, buttons, lamp and buzzer, and on which pins."""
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gpiozero import Factory
-from gpiozero.exc import BadPinFactory
+from gpiozero.exc import GPIOZeroError
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from dosette.settings import BadSetting, Environment
@@ -16,6 +14,7 @@ from dosette_display.buzzer import GPIO as BUZZER
 from dosette_display.buzzer import Volume
 from dosette_display.keys import Wiring
 from dosette_display.panels import KINDS, SIZES, Panel, PanelFault, panel_named, size_of
+from dosette_display.panels.lines import imported_lgpio
 
 PINS: Mapping[Wiring, Mapping[str, int]] = {
     Wiring.ONE: {"button": 3},
@@ -72,14 +71,12 @@ class Hardware:
         """gpiozero's way to the pins. lgpio by name, so that a machine without it says so instead of trying another."""
         if self.is_virtual:
             return MockFactory(pin_class=MockPWMPin)
-        os.environ.setdefault(
-            "LG_WD", tempfile.gettempdir()
-        )  # lgpio makes a FIFO where it stands, which may be read-only
         try:
+            imported_lgpio()
             from gpiozero.pins.lgpio import LGPIOFactory
 
             return LGPIOFactory()
-        except (ImportError, OSError, BadPinFactory) as error:
+        except (ImportError, OSError, GPIOZeroError) as error:
             raise BadSetting(f"DOSETTE_PANEL={self.panel}: no GPIO ({error}): run `dosette-display doctor`") from None
 
 

@@ -1,5 +1,8 @@
 """The wires between this machine and an e-paper's chip: SPI, and three pins. lgpio's own calls: no other library is needed."""
 
+import importlib
+import os
+import tempfile
 import time
 from typing import Any, Protocol
 
@@ -28,15 +31,22 @@ class Lines(Protocol):
     def pause(self, for_s: float) -> None: ...
 
 
+def imported_lgpio() -> Any:
+    """The library, imported when it is needed: it starts a thread, and no process may fork after. It makes a FIFO in the working
+    directory, which may be read-only, unless LG_WD names another. Raises ImportError."""
+    os.environ.setdefault("LG_WD", tempfile.gettempdir())
+    return importlib.import_module("lgpio")
+
+
 class GpioLines:
-    """Of a real Pi. lgpio is imported here and nowhere else, since it starts a thread and must not be forked after."""
+    """Of a real Pi."""
 
     def __init__(self) -> None:
         try:
-            import lgpio
+            lgpio = imported_lgpio()
         except ImportError as error:
             raise PanelFault(f"lgpio can't be imported ({error}): install dosette-display[pi]") from None
-        self._lgpio: Any = lgpio
+        self._lgpio = lgpio
         self._chip = self._opened("/dev/gpiochip0", lgpio.gpiochip_open, CHIP)
         self._spi = self._opened("/dev/spidev0.0", lgpio.spi_open, SPI_BUS, SPI_SELECT, SPEED_HZ, 0)
         for pin, level in ((RST, 1), (DC, 0)):

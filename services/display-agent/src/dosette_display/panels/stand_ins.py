@@ -7,7 +7,9 @@ from PIL import Image
 
 
 class StandInInky:
-    """As `inky.auto.auto()` returns it: a picture is set, and seen when it is shown."""
+    """As `inky.auto.auto()` returns it: a picture of numbers for white and black is set, and seen when it is shown."""
+
+    WHITE, BLACK = 0, 1
 
     def __init__(self, size: tuple[int, int] = (250, 122)) -> None:
         self.width, self.height = size
@@ -16,7 +18,9 @@ class StandInInky:
         self.glass = self._set.copy()
 
     def set_image(self, image: Image.Image) -> None:
-        self._set = image.convert("1", dither=Image.Dither.NONE)
+        if image.mode != "P" or not set(image.tobytes()) <= {self.WHITE, self.BLACK}:
+            raise ValueError("a picture of other numbers than those for white and black")
+        self._set = Image.frombytes("L", image.size, image.tobytes()).point([255, 0, *[0] * 254], "1")
 
     def show(self) -> None:
         if self.broken:

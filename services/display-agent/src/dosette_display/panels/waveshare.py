@@ -17,7 +17,7 @@ class WavesharePanel:
 
     def __init__(self, model: str, library: Any | None = None) -> None:
         """`library` has `epaper(model)`, which returns the model's module. Raises PanelFault."""
-        self._epd = _module(model, library).EPD()
+        self._epd = _opened(model, library)
         self.size = (max(self._epd.width, self._epd.height), min(self._epd.width, self._epd.height))
         self._awake = False
 
@@ -39,10 +39,12 @@ class WavesharePanel:
             self._awake = False
 
 
-def _module(model: str, library: Any | None) -> Any:
+def _opened(model: str, library: Any | None) -> Any:
     try:
-        return (library or importlib.import_module(LIBRARY)).epaper(model)
+        return (library or importlib.import_module(LIBRARY)).epaper(model).EPD()
     except ImportError as error:
         raise PanelFault(
             f"Waveshare's library has no {model} ({error}): install dosette-display[waveshare], and name a model that it has"
         ) from None
+    except (OSError, RuntimeError) as error:
+        raise PanelFault(f"the panel {model} can't be opened ({error}): run `dosette-display doctor`") from None
