@@ -2,6 +2,7 @@
 
 python drawing.py cold      from a fresh process to the first picture
 python drawing.py warm 200  so many different pictures, and what goes to the panel for each
+python drawing.py spi 20    so many pictures through the driver of an SSD1680, to a simulated one that counts
 python drawing.py day       a day of the agent's own decisions, on a clock that is set
 """
 
@@ -26,6 +27,9 @@ from dosette_display.agent import Agent  # noqa: E402
 from dosette_display.draw import draw, fit  # noqa: E402
 from dosette_display.journal import Journal  # noqa: E402
 from dosette_display.page import Page, State, page_of  # noqa: E402
+from dosette_display.panels import Mode  # noqa: E402
+from dosette_display.panels.simulated_ssd1680 import SimulatedSsd1680  # noqa: E402
+from dosette_display.panels.ssd1680 import ROW, Ssd1680  # noqa: E402
 from dosette_display.panels.virtual import png  # noqa: E402
 from dosette_display.plan_store import PlanStore  # noqa: E402
 
@@ -74,10 +78,15 @@ def page(number: int) -> Page:
 
 def cold() -> dict[str, Any]:
     first = page(1)
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     draw(first, SIZE)
     now = time.perf_counter()
-    return {"first_ms": (now - began) * 1000, "import_ms": (IMPORTED - BEGAN) * 1000, "whole_ms": (now - BEGAN) * 1000}
+    return {
+        "first_ms": (now - began) * 1000,
+        "cpu_ms": (time.process_time() - cpu) * 1000,
+        "import_ms": (IMPORTED - BEGAN) * 1000,
+        "whole_ms": (now - BEGAN) * 1000,
+    }
 
 
 def warm(count: int) -> dict[str, Any]:
@@ -113,6 +122,39 @@ def changed_bytes(before: Image.Image, after: Image.Image) -> int:
         return 0
     left, top, right, bottom = box
     return (right + 7) // 8 * (bottom - top) - left // 8 * (bottom - top)
+
+
+def spi(count: int) -> dict[str, Any]:
+    """Bytes of a full refresh and of partial ones; `beyond` is what the worst of these sent besides the rows that changed, for both
+    memories, and the commands, which cost the same each time."""
+    chip = SimulatedSsd1680()
+    panel, last = Ssd1680(chip), Image.new("1", SIZE, 1)
+    full = _sent(chip, panel, last, "full")
+    one_dot = last.copy()
+    one_dot.putpixel((0, 0), 0)
+    commands, last = _sent(chip, panel, one_dot, "partial") - 2, one_dot
+    partial, beyond = [], 0
+    for number in range(count):
+        picture = draw(page(number), SIZE)
+        need = 2 * ROW * _changed_rows(last, picture)
+        partial.append(_sent(chip, panel, picture, "partial"))
+        beyond, last = max(beyond, partial[-1] - commands - need), picture
+    if chip.seen().tobytes() != last.tobytes():
+        sys.exit("the glass shows another picture than was sent")
+    return {"full": full, "partial": partial, "commands": commands, "beyond": max(0, beyond)}
+
+
+def _sent(chip: SimulatedSsd1680, panel: Ssd1680, picture: Image.Image, mode: Mode) -> int:
+    before = chip.bytes
+    panel.show(picture, mode)
+    panel.sleep()
+    return chip.bytes - before
+
+
+def _changed_rows(before: Image.Image, after: Image.Image) -> int:
+    """Of the upright glass, which are the columns of the lying picture."""
+    differing = ImageChops.logical_xor(before, after).transpose(Image.Transpose.ROTATE_90).tobytes()
+    return sum(any(differing[start : start + ROW]) for start in range(0, len(differing), ROW))
 
 
 def memory() -> int:
@@ -214,5 +256,10 @@ def sealed(plan: Plan, key: str) -> bytes:
     return seal(json.dumps({"v": 1} | asdict(plan), default=text).encode(), key)
 
 
-COMMANDS = {"cold": cold, "warm": lambda: warm(int(sys.argv[2])), "day": day}
+COMMANDS = {
+    "cold": cold,
+    "warm": lambda: warm(int(sys.argv[2])),
+    "spi": lambda: spi(int(sys.argv[2])),
+    "day": day,
+}
 print(json.dumps(COMMANDS[sys.argv[1]]()))

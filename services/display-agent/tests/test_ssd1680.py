@@ -1,5 +1,6 @@
 """The driver of the SSD1680 against a simulated one: what reaches the glass, in how many bytes, and what happens when the chip hangs."""
 
+import functools
 import random
 
 import pytest
@@ -10,7 +11,7 @@ from dosette_display.panels.simulated_ssd1680 import MEMORIES, SimulatedSsd1680
 from dosette_display.panels.ssd1680 import ROW, Box, Ssd1680, changed
 
 SIZE = Ssd1680.size
-REGISTERS = 70
+REGISTERS = 80
 """No refresh needs more bytes than this besides those of the picture."""
 
 
@@ -71,7 +72,36 @@ def test_one_dot_costs_one_byte_in_each_memory(chip, panel):
     one, other = panel._shown, bytearray(panel._shown)
     other[5 * ROW + 3] ^= 1
 
-    assert changed(one, bytes(other)) == Box(3, 5, 3, 5)
+    assert changed(one, bytes(other)) == [Box(3, 5, 3, 5)]
+
+
+def test_two_changes_far_apart_do_not_send_what_lies_between(chip, panel):
+    panel.show(a_picture(), "full")
+    before = chip.bytes
+
+    panel.show(a_picture((0, 0, 7, 121), (240, 0, 249, 121)), "partial")
+
+    table = 0 if chip.has_partial_waveform else 154
+    assert chip.bytes - before <= 2 * (8 + 10) * ROW + REGISTERS + table
+    assert chip.seen().tobytes() == a_picture((0, 0, 7, 121), (240, 0, 249, 121)).tobytes()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_boxes_hold_every_change_and_cost_no_more_than_one_around_all(seed):
+    chance = random.Random(seed)
+    before = chance.randbytes(ROW * 250)
+    after = bytearray(before)
+    for _ in range(chance.randrange(1, 12)):
+        after[chance.randrange(len(after))] ^= 1 << chance.randrange(8)
+
+    boxes = changed(before, bytes(after))
+
+    told = bytearray(before)
+    for box in boxes:
+        for y in range(box.top, box.bottom + 1):
+            told[y * ROW + box.left : y * ROW + box.right + 1] = after[y * ROW + box.left : y * ROW + box.right + 1]
+    assert told == after
+    assert sum(box.bytes for box in boxes) <= functools.reduce(Box.with_, boxes).bytes
 
 
 def test_an_equal_picture_costs_nothing_by_a_partial_refresh(chip, panel):

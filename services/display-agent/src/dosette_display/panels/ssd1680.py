@@ -4,7 +4,7 @@ The chip has two memories, one for the new picture and one for what stands on th
 which they differ, so both must be right: a driver that forgets the second leaves shadows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from struct import pack
@@ -17,6 +17,8 @@ from dosette_display.panels.lines import BUSY, Lines
 SOURCES, GATES = 122, 250
 """The glass stands upright: rows of 122 dots, 16 bytes each."""
 ROW = (SOURCES + 7) // 8
+WINDOW = 14
+"""Bytes of the commands that set a window, put the counters to its beginning and name a memory."""
 RESET_S = 0.01
 POLL_S = 0.01
 BUSY_AT_MOST_S = 10.0
@@ -84,14 +86,32 @@ class Box:
     def cut(self, rows: bytes) -> bytes:
         return b"".join(rows[y * ROW + self.left : y * ROW + self.right + 1] for y in range(self.top, self.bottom + 1))
 
+    @property
+    def bytes(self) -> int:
+        """How many one memory takes, with the commands that set the window."""
+        return (self.right - self.left + 1) * (self.bottom - self.top + 1) + WINDOW
 
-def changed(before: bytes, after: bytes) -> Box | None:
-    """The smallest box in which two pictures differ; None when they don't."""
-    differing = [place for place, (one, other) in enumerate(zip(before, after, strict=True)) if one != other]
-    if not differing:
-        return None
-    columns = [place % ROW for place in differing]
-    return Box(min(columns), differing[0] // ROW, max(columns), differing[-1] // ROW)
+    def with_(self, other: "Box") -> "Box":
+        """The smallest box around both."""
+        left, right = min(self.left, other.left), max(self.right, other.right)
+        return Box(left, min(self.top, other.top), right, max(self.bottom, other.bottom))
+
+
+def changed(before: bytes, after: bytes) -> list[Box]:
+    """The boxes in which two pictures differ, from the top down: rows together, unless two boxes take fewer bytes than one."""
+    boxes: list[Box] = []
+    for y in range(GATES):
+        old, new = before[y * ROW : (y + 1) * ROW], after[y * ROW : (y + 1) * ROW]
+        if old == new:
+            continue
+        columns = [x for x in range(ROW) if old[x] != new[x]]
+        row = Box(columns[0], y, columns[-1], y)
+        together = boxes[-1].with_(row) if boxes else row
+        if boxes and together.bytes <= boxes[-1].bytes + row.bytes:
+            boxes[-1] = together
+        else:
+            boxes.append(row)
+    return boxes
 
 
 class Ssd1680:
@@ -112,8 +132,8 @@ class Ssd1680:
         self._shown = None  # until it is certain again
         if mode == "full" or shown is None:
             self._show_all(rows)
-        elif box := changed(shown, rows):
-            self._show_box(rows, box)
+        elif boxes := changed(shown, rows):
+            self._show_changes(rows, boxes)
         self._shown = rows
 
     def sleep(self) -> None:
@@ -127,16 +147,18 @@ class Ssd1680:
         self._write(Command.WRITE_SHOWN, Box(), rows)
         self._update(FULL)
 
-    def _show_box(self, rows: bytes, box: Box) -> None:
+    def _show_changes(self, rows: bytes, boxes: Sequence[Box]) -> None:
         self._wake(BORDER_STAYS)
-        self._write(Command.WRITE_NEW, box, box.cut(rows))
+        for box in boxes:
+            self._write(Command.WRITE_NEW, box, box.cut(rows))
         if self._has_partial_waveform:
             self._update(PARTIAL)
         else:
             self._update(LOAD)
             self._send(Command.WRITE_WAVEFORM, *waveform())
             self._update(PARTIAL_BY_TABLE)
-        self._write(Command.WRITE_SHOWN, box, box.cut(rows))
+        for box in boxes:
+            self._write(Command.WRITE_SHOWN, box, box.cut(rows))
 
     def _wake(self, border: int) -> None:
         """By the reset pin, which is all that a sleeping chip hears; its registers forget, its memories don't."""
