@@ -15,8 +15,12 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+
+from dosette.domain.errors import DosetteError
+from dosette_api.backups import keys
 
 ROLES = ("api", "scheduler", "worker", "backup")
 REDIS_USERS = ("api", "scheduler", "worker")
@@ -34,6 +38,8 @@ def main(folder: Path, database: Path, anew: bool) -> None:
         if _made(database) and not anew:
             _refuse_what_is_lost(folder)
         lay_out(folder)
+    except DosetteError as error:
+        raise Stopped(f"the key of the backups can't be laid out: {error.message}; nothing else was changed") from None
     except OSError as error:
         raise Stopped(
             f"the passwords can't be laid out: {error.filename}: {error.strerror}; make room or give the volume back its owner "
@@ -43,6 +49,7 @@ def main(folder: Path, database: Path, anew: bool) -> None:
 
 def lay_out(folder: Path) -> None:
     words = {name: _drawn(folder / f"{name}_password") for name in DRAWN}
+    words["backup_public"] = _public_half(folder / "backup_key")
     for place, files in _layout(words).items():
         for name, text in files.items():
             _lay(folder / place / name, text, FOREIGN if place in ("db", "redis", "grafana") else OWN)
@@ -84,6 +91,13 @@ def _drawn(file: Path) -> str:
     return word
 
 
+def _public_half(file: Path) -> str:
+    """Of the key in this file, with which backups are opened; made when there is none."""
+    if not file.exists():
+        keys.make(file, datetime.now(UTC))
+    return str(keys.identities(file)[0].to_public())
+
+
 def _word(file: Path) -> str:
     return file.read_text().strip() if file.exists() else ""
 
@@ -97,6 +111,7 @@ def _layout(words: Mapping[str, str]) -> dict[str, dict[str, str]]:
         "api": _url("api", words) | _redis_url("api", words) | {"link_key": words["links"]},
         "scheduler": _url("scheduler", words) | _redis_url("scheduler", words) | {"signing_password": words["signing"]},
         "worker": _url("worker", words) | _redis_url("worker", words) | {"link_key": words["links"]},
+        "backup": _url("backup", words) | {"public_key": words["backup_public"]},
         "grafana": {"password": words["grafana"]},
     }
 

@@ -122,9 +122,9 @@ DIFFERS = {
 }
 
 REACHED_BY = {
-    "store": {"db", "migrate", "household", "api", "scheduler", "worker"},
+    "store": {"db", "migrate", "household", "api", "scheduler", "worker", "backup"},
     "bell": {"redis", "api", "scheduler", "worker", "display-agent"},
-    "metrics": {"prometheus", "api", "scheduler", "worker", "display-agent"},
+    "metrics": {"prometheus", "api", "scheduler", "worker", "display-agent", "backup"},
     "watch": {"prometheus", "grafana"},
     "front": {"api", "caddy"},
     "out": {"scheduler", "worker"},

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "compose"
-PLACES = ("db", "redis", "api", "scheduler", "worker", "grafana")
+PLACES = ("db", "redis", "api", "scheduler", "worker", "backup", "grafana")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The command `dosette-local`: up, down, status."""
+"""The command `dosette-local`: up, down, status, database."""
 
 import argparse
 import os
@@ -10,11 +10,12 @@ from pathlib import Path
 
 from dosette_local import lock
 from dosette_local.errors import CannotStart, Stopped
-from dosette_local.folder import Folder, read_object
+from dosette_local.folder import ROLES, Folder, read_object
 from dosette_local.household import Access, Household, Settings
 from dosette_local.ports import answers
+from dosette_local.servers.postgres import SUPERUSER
 from dosette_local.services import METERED, answered
-from dosette_local.stores import given
+from dosette_local.stores import Stores, given
 from dosette_local.terminal import Stopping, complain, live_with_parent, show, step
 
 STOP_TIMEOUT_S = 60.0
@@ -79,9 +80,28 @@ def status(_: argparse.Namespace) -> int:
     return 0 if all(well.values()) else 1
 
 
+def database(arguments: argparse.Namespace) -> int:
+    """Prints the address of the running database for one of Dosette's roles, with its password."""
+    folder = _folder(os.environ)
+    if not lock.is_held(folder.lock):
+        return complain(f"Nothing runs on {folder.path}: start it with `make up`.")
+    settings = _settings(os.environ)
+    ports = {name: int(str(port)) for name, port in read_object(folder.path / "ports.json").items()}
+    stores = Stores(
+        folder,
+        database_url=settings.database_url,
+        redis_url=settings.redis_url,
+        ports=ports,
+        keeps_open=(),
+        pause=time.sleep,
+    )
+    show(stores.database if arguments.role == SUPERUSER else stores.database_of(arguments.role))
+    return 0
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dosette-local", description="The whole household here, without Docker.")
-    commands = parser.add_subparsers(required=True, metavar="up | down | status")
+    commands = parser.add_subparsers(required=True, metavar="up | down | status | database")
     starting = commands.add_parser("up", help="start everything, and stop it on Ctrl-C")
     starting.add_argument(
         "--with-parent", action="store_true", help="stop when the calling process ends, and take Ctrl-C in its place"
@@ -89,6 +109,9 @@ def _arguments() -> argparse.Namespace:
     starting.set_defaults(run=up)
     commands.add_parser("down", help="stop everything, from another shell").set_defaults(run=down)
     commands.add_parser("status", help="say what runs and whether it is well").set_defaults(run=status)
+    told = commands.add_parser("database", help="print the address of the running database, for backups and SQL")
+    told.add_argument("role", nargs="?", default=SUPERUSER, choices=(SUPERUSER, *ROLES))
+    told.set_defaults(run=database)
     return parser.parse_args()
 
 

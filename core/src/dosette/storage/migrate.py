@@ -18,6 +18,8 @@ from dosette.domain.errors import DosetteError
 
 ROLES = ("migrator", "api", "scheduler", "worker", "backup")
 LOCK_WAIT = "30s"
+TABLE_WAIT, TRIES = "2s", 15
+"""Whoever waits for a table holds up all who come after: so a migration gives way soon, and is tried again."""
 _ONE_MIGRATOR = 0x0D05E77E  # the advisory lock's number; any other would do
 
 
@@ -68,26 +70,40 @@ def _connected(url: str) -> Iterator[tuple[Connection, Cursor]]:
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = %s", (LOCK_WAIT,))
-            cursor.execute("SELECT pg_advisory_lock(%s)", (_ONE_MIGRATOR,))
+            _be_the_only_one(cursor)
             yield connection, cursor
     finally:
         connection.close()
 
 
+def _be_the_only_one(cursor: Cursor) -> None:
+    """The lock goes with the connection."""
+    cursor.execute("SET lock_timeout = %s", (LOCK_WAIT,))
+    try:
+        cursor.execute("SELECT pg_advisory_lock(%s)", (_ONE_MIGRATOR,))
+    except psycopg2.errors.LockNotAvailable:
+        raise MigrationError("another migration is running: wait until it is done, then run this one again") from None
+    cursor.execute("SET lock_timeout = %s", (TABLE_WAIT,))
+
+
 def _migrated(connection: Connection, cursor: Cursor, passwords: Mapping[str, str]) -> Iterator[str]:
     _ensure_roles(cursor, passwords)
     _admit_migrator(cursor)
-    cursor.execute("CREATE TABLE IF NOT EXISTS public.migrations (name text PRIMARY KEY, checksum text NOT NULL)")
-    cursor.execute(
-        "ALTER TABLE public.migrations OWNER TO dosette_migrator"
-    )  # whom a dump may name: there is one everywhere
+    _ensure_record(cursor)
     applied = _applied(cursor)
     _check(applied)
     for migration in migrations():
         if migration.name not in applied:
-            _apply(connection, cursor, migration)
+            _apply_in_turn(connection, cursor, migration)
             yield migration.name
+
+
+def _ensure_record(cursor: Cursor) -> None:
+    """What was applied; owned by a role that is there on every server, so that a dump can name it."""
+    cursor.execute("CREATE TABLE IF NOT EXISTS public.migrations (name text PRIMARY KEY, checksum text NOT NULL)")
+    cursor.execute("SELECT relowner::regrole::text FROM pg_class WHERE oid = 'public.migrations'::regclass")
+    if cursor.fetchall() != [("dosette_migrator",)]:
+        cursor.execute("ALTER TABLE public.migrations OWNER TO dosette_migrator")
 
 
 def _ensure_roles(cursor: Cursor, passwords: Mapping[str, str]) -> None:
@@ -129,6 +145,19 @@ def _check(applied: Mapping[str, str]) -> None:
             )
 
 
+def _apply_in_turn(connection: Connection, cursor: Cursor, migration: Migration) -> None:
+    """Between the transactions of services that are running."""
+    for _ in range(TRIES):
+        try:
+            _apply(connection, cursor, migration)
+        except psycopg2.errors.LockNotAvailable:
+            continue
+        return
+    raise MigrationError(
+        f"migration {migration.name} waited in vain for a table that somebody keeps locked: stop Dosette's services, then run it again"
+    )
+
+
 def _apply(connection: Connection, cursor: Cursor, migration: Migration) -> None:
     connection.autocommit = False
     try:
@@ -138,7 +167,9 @@ def _apply(connection: Connection, cursor: Cursor, migration: Migration) -> None
         cursor.execute("INSERT INTO public.migrations VALUES (%s, %s)", (migration.name, migration.checksum))
         connection.commit()
     except BaseException:
-        connection.rollback()
+        if not connection.closed:
+            connection.rollback()
         raise
     finally:
-        connection.autocommit = True
+        if not connection.closed:
+            connection.autocommit = True

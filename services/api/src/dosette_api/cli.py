@@ -176,7 +176,10 @@ def _time_of_day(text: str) -> time:
 @main.command("restore")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
-    "--key", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file with the private key."
+    "--key",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="The file with the private key; - to read it from standard input.",
 )
 @click.option("--yes", is_flag=True, help="Also when somebody lives there: the database that is there is kept beside.")
 @_console

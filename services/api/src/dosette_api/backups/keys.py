@@ -4,6 +4,7 @@ A server needs the public key only. The private one belongs elsewhere: whoever h
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,19 +14,23 @@ from pyrage import IdentityError, RecipientError, x25519
 from dosette_api.backups.errors import BackupError
 
 PRIVATE = "AGE-SECRET-KEY-1"
+STDIN = Path("-")
 
 
 def make(file: Path, now: datetime) -> str:
     """Writes a new private key to a file that is not there yet, for its owner alone to read; the public key. Raises BackupError."""
     identity = x25519.Identity.generate()
     public = str(identity.to_public())
+    if file.exists():
+        raise BackupError(f"{file} is there already: a key that backups were made with is never overwritten")
+    part = file.with_name(f".{file.name}.part")
     try:
-        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        part.unlink(missing_ok=True)
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
             out.write(f"# created: {now.isoformat(timespec='seconds')}\n# public key: {public}\n{identity}\n")
             out.flush()
             os.fsync(out.fileno())
-    except FileExistsError:
-        raise BackupError(f"{file} is there already: a key that backups were made with is never overwritten") from None
+        part.replace(file)
     except OSError as error:
         raise BackupError(f"{file} can't be written: {error.strerror}") from None
     return public
@@ -38,9 +43,9 @@ def recipients(said: str) -> list[x25519.Recipient]:
 
 
 def identities(file: Path) -> Sequence[x25519.Identity]:
-    """The private keys in a file, as age-keygen writes it, too. Raises BackupError."""
+    """The private keys in a file, as age-keygen writes it, too; `-` is what is typed or piped in. Raises BackupError."""
     try:
-        lines = file.read_text().split()
+        lines = (sys.stdin.read() if file == STDIN else file.read_text()).split()
     except (OSError, UnicodeDecodeError) as error:
         raise BackupError(f"the key {file} can't be read: {getattr(error, 'strerror', error)}") from None
     found = [line for line in lines if line.startswith(PRIVATE)]
