@@ -1,12 +1,16 @@
 """Which parts a machine has, by its settings; a wrong one is a sentence with the variable's name."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from dosette.settings import BadSetting, Environment
+from dosette_display import buzzer, lamp
 from dosette_display.buzzer import Volume
 from dosette_display.hardware import PINS, Hardware
 from dosette_display.keys import Wiring
-from dosette_display.panels import KINDS
+from dosette_display.panels import KINDS, lines
 
 
 def fitted(**settings: str) -> Hardware:
@@ -73,3 +77,24 @@ def test_a_machine_without_the_panel_s_parts_says_what_to_install(tmp_path):
 def test_a_machine_without_gpio_sends_to_the_doctor():
     with pytest.raises(BadSetting, match="run `dosette-display doctor`"):
         fitted(DOSETTE_PANEL="ssd1680").pins()
+
+
+GUIDE = (Path(__file__).parents[3] / "docs" / "panel-on-a-pi.md").read_text()
+
+
+def test_the_guide_wires_each_part_to_the_pin_that_the_agent_uses():
+    rows = re.findall(r"^\| ([^|]+) \| ([\d, ]+) \|", GUIDE, re.MULTILINE)
+    pins = {part.strip(): [int(pin) for pin in gpios.split(",")] for part, gpios in rows}
+
+    assert {name: pins[name.upper()] for name in Wiring.THREE.buttons} == {
+        name: [pin] for name, pin in PINS[Wiring.THREE].items()
+    }
+    assert pins["the one button, instead of the three"] == [PINS[Wiring.ONE]["button"]]
+    assert (pins["lamp"], pins["buzzer"]) == ([lamp.GPIO], [buzzer.GPIO])
+    assert pins["panel: RST, DC, CS, BUSY"] == [lines.RST, lines.DC, 8, lines.BUSY]
+
+
+def test_the_guide_names_every_panel_and_no_other():
+    named = set(re.findall(r"^\| `([a-z0-9-]+)(?::MODEL)?` \|", GUIDE, re.MULTILINE))
+
+    assert named == set(KINDS)
