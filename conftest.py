@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg2
 import pytest
+from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 from psycopg2 import sql
 from redis import Redis
@@ -34,6 +35,9 @@ from dosette.testing import NOON
 from dosette_local.ports import free_port
 from dosette_local.servers.postgres import Postgres
 from dosette_local.servers.valkey import Valkey
+
+settings.register_profile("any machine", deadline=None)  # a loaded one is no bug
+settings.load_profile("any machine")
 
 ROLES = ("api", "scheduler", "worker", "backup")
 TEMPLATE = "dosette"

@@ -22,7 +22,7 @@ from dosette_local.ports import free_port
 from tests.chaos.history import Acknowledged, History, read
 
 KINDS = ("kill", "stop", "raise", "delay:0.3")
-PATIENCE_S = 15.0
+PATIENCE_S = 45.0
 SECRET = "a secret"
 SOON = timedelta(seconds=2)
 """After noon: what fell due then need not be waited for."""

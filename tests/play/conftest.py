@@ -16,7 +16,7 @@ import pytest
 
 from dosette_local.testing import Launched
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 class Running(Launched):

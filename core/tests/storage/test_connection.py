@@ -1,6 +1,5 @@
 """Connections that survive what happens to PostgreSQL."""
 
-import time
 from pathlib import Path
 
 import psycopg2
@@ -18,9 +17,10 @@ def test_a_connection_that_the_server_closed_is_replaced_unseen(home: Home, post
     home.database.ping()
     superuser = psycopg2.connect(postgres.url)
     with superuser.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (home.server.name,))
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE datname = %s", (home.server.name,)
+        )
     superuser.close()
-    time.sleep(0.1)
 
     assert home.database.run(sql.GET, home.reader())
 

@@ -8,12 +8,14 @@ LOOPBACK = "127.0.0.1"
 # Below the range that Linux gives to outgoing connections (32768 and up), which would take our port between two starts.
 CHOICE = range(20000, 32768)
 LISTENING = "0A"
+_chance = random.SystemRandom()
 
 
 def free_port() -> int:
-    """A port that nobody listens on; drawn at random, so that two test runs at once hardly ever meet."""
+    """A port that nobody listens on; drawn at random, so that two test runs at once hardly ever meet: by the system, for a test
+    runner may begin everybody's chance with the same number."""
     for _ in range(1000):
-        port = random.choice(CHOICE)
+        port = _chance.choice(CHOICE)
         if is_free(port):
             return port
     raise OSError(f"no free port between {CHOICE.start} and {CHOICE.stop}")

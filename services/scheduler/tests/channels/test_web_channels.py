@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
+from dosette.actions.reminders import LEASE
 from dosette.domain.reminders import Item
 from dosette.testing import NOON
 from dosette_local.ports import free_port
@@ -179,7 +180,7 @@ def test_a_peer_that_hangs_or_drips_is_given_up_before_the_lease_ends(
     with pytest.raises(ChannelFailed):
         WebhookChannel().send(sink.url, MESSAGE)
 
-    assert time.monotonic() - began < TIMEOUT_S + 2
+    assert time.monotonic() - began < LEASE.total_seconds()
 
 
 def test_ntfy_is_told_through_apprise_with_the_answers_as_links(sink: Sink):
@@ -202,7 +203,7 @@ def test_a_service_that_hangs_or_drips_is_given_up_before_the_lease_ends(
     with pytest.raises(ChannelFailed, match="ntfy: "):
         AppriseChannel().send(f"ntfy://{sink.url.removeprefix('http://')}/pills", MESSAGE)
 
-    assert time.monotonic() - began < TIMEOUT_S + 1
+    assert time.monotonic() - began < LEASE.total_seconds()
 
 
 def test_a_service_that_lets_everybody_wait_is_not_asked_by_ever_more_threads():
@@ -215,8 +216,15 @@ def test_a_service_that_lets_everybody_wait_is_not_asked_by_ever_more_threads():
         deadline.keep(let_go.wait)
     let_go.set()
 
-    time.sleep(0.2)
-    assert deadline.keep(lambda: "again") == "again"
+    assert any(_kept(deadline) or time.sleep(0.05) for _ in range(200))
+
+
+def _kept(deadline: Deadline) -> bool:
+    """Whether there is room again, and time enough on this machine."""
+    try:
+        return deadline.keep(lambda: True)
+    except ChannelFailed:
+        return False
 
 
 def test_nothing_of_an_address_is_logged_or_told(sink: Sink, log: io.StringIO):
