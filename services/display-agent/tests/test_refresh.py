@@ -82,6 +82,14 @@ def test_a_title_that_comes_and_goes_is_not_shown_each_time():
     assert refresh.wait_s(told, replace(SHOWN, rows=()), at(1110)) == 0
 
 
+def test_what_is_wrong_is_shown_at_once_though_the_title_has_just_changed():
+    well = refresh.refreshed(
+        refresh.refreshed(PAST, replace(SHOWN, alarm=True), at(1100), "partial"), SHOWN, at(1300), "partial"
+    )
+
+    assert refresh.wait_s(well, replace(SHOWN, title="offline since 08:00", alarm=True), at(1310)) == 0
+
+
 def test_a_panel_without_partial_refreshes_gets_full_ones():
     assert refresh.mode(PAST, at(2000), supports_partial=False, is_there=False) == "full"
 

@@ -95,11 +95,12 @@ def _is_another_night(past: Past, moment: Moment) -> bool:
 
 def _is_wanted_at_once(past: Past, page: Page, moment: Moment) -> bool:
     """Somebody pressed, a dose is another or in another state, or the title says so; but a title that comes and goes, as with a
-    link that does, not each time."""
+    link that does, not each time: what is wrong is shown at once, and that it is right again after a while."""
     if moment.elapsed_s - moment.pressed_s < ASKED_FOR_S or not _same_doses(past.page, page):
         return True
     retitled = (page.title, page.alarm) != (past.page.title, past.page.alarm)
-    return retitled and moment.elapsed_s - past.retitled_s >= APART_S
+    worse = page.alarm and not past.page.alarm
+    return retitled and (worse or moment.elapsed_s - past.retitled_s >= APART_S)
 
 
 def _same_doses(one: Page, other: Page) -> bool:
