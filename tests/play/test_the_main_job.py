@@ -6,10 +6,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 from zoneinfo import ZoneInfo
 
 import pytest
+
+from dosette.contracts.plan import Plan
+from dosette.contracts.signing import unseal
 
 SOON_S = 4
 OWN_METRIC = {
@@ -65,11 +68,11 @@ def _taken_at_the_panel(running: Any, dose: dict[str, Any]) -> dict[str, Any] | 
     return found if found["status"] == "taken" else None
 
 
-def _told(running: Any, dose: dict[str, Any]) -> int:
-    """How many messages have told Bruno of this dose."""
+def _messages(running: Any, dose: dict[str, Any]) -> list[dict[str, Any]]:
+    """That have told Bruno of this dose."""
     path = running.data / "deliveries" / "bruno.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    return sum(dose["id"] in [item["dose_id"] for item in line["items"]] for line in lines)
+    return [line for line in lines if dose["id"] in [item["dose_id"] for item in line["items"]]]
 
 
 def test_a_dose_falls_due_is_told_shown_pressed_and_stands_in_history(running: Any, due_soon: Any, eventually: Any):
@@ -78,7 +81,7 @@ def test_a_dose_falls_due_is_told_shown_pressed_and_stands_in_history(running: A
 
     dose = due_soon("Ibuprofen")
     eventually(lambda: _dose(running, dose)["state"] == "due")
-    eventually(lambda: _told(running, dose) == 1)
+    eventually(lambda: len(_messages(running, dose)) == 1)
     due_picture = eventually(lambda: running.picture() != before and running.picture())
     taken = eventually(lambda: _taken_at_the_panel(running, dose))
     eventually(lambda: running.picture() != due_picture)
@@ -115,6 +118,25 @@ def test_of_two_who_take_the_same_dose_at_once_one_is_told_who_was_first(running
 
     assert [status for status, _ in answers] == [200, 409]
     assert "was taken at" in answers[1][1]["detail"]
+
+
+def test_i_ve_got_it_said_in_a_message_stands_on_the_panel(running: Any, due_soon: Any, eventually: Any):
+    dose = due_soon("Naproxen")
+    (message,) = eventually(lambda: _messages(running, dose))
+
+    link = Request(message["actions"]["claim"], b"", {"Accept": "application/json"})
+    with urlopen(link, timeout=10) as answer:
+        assert json.load(answer)["done_now"]
+
+    assert eventually(lambda: _claimed_by(running, dose)) == "Bruno"
+
+
+def _claimed_by(running: Any, dose: dict[str, Any]) -> str | None:
+    """Who takes care of it, as the panel knows it."""
+    device = running.data / "device"
+    key = json.loads((device / "device.json").read_text())["signing_key"]
+    plan = Plan.from_json(unseal((device / "plan.json").read_bytes(), key))
+    return next(each.claimed_by for each in plan.doses if each.id == dose["id"])
 
 
 def test_every_process_says_how_it_is(running: Any):
