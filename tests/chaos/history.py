@@ -98,7 +98,8 @@ class Gap:
 class History:
     """`owners`: whose address it is. `allowed`: who may be told of whose doses. `planned`: (medicine, due time) of every slot
     that the schedules hold between the run's beginning and end, worked out anew. `broken_links`: faults of the chains.
-    `saved_presses`: how many doses presses named that the panel's lamp called saved. `until`: when the history was read."""
+    `saved_presses`: how many doses presses named that the panel's lamp called saved; `presses_on_record`: of any dose, for a demo
+    household may have some that fell due before. `until`: when the history was read."""
 
     doses: tuple[Dose, ...] = ()
     events: tuple[Event, ...] = ()
@@ -112,6 +113,7 @@ class History:
     planned: tuple[tuple[str, datetime], ...] = ()
     broken_links: tuple[str, ...] = ()
     saved_presses: int = 0
+    presses_on_record: int = 0
     until: datetime = _NEVER
 
     def dose(self, dose_id: str) -> Dose | None:
@@ -189,6 +191,7 @@ def _read(
         planned=tuple(_planned(rows(_VERSIONS), since, until + ahead)),
         broken_links=tuple(f"household {home}: event {seq}: {fault}" for home, seq, fault in rows(_LINKS)),
         saved_presses=saved,
+        presses_on_record=rows(_PRESSES)[0][0],
         until=until,
     )
 
@@ -236,4 +239,5 @@ _VERSIONS = """
       FROM schedules AS s JOIN schedule_versions AS v ON v.medicine_id = s.medicine_id AND v.number = s.version
      WHERE s.kind = 'fixed' AND v.created_at BETWEEN %(since)s AND %(until)s
 """
+_PRESSES = "SELECT count(*) FROM dose_events WHERE source = 'panel' AND recorded_at >= %(since)s"
 _LINKS = "SELECT h.id::text, l.seq, l.fault FROM households AS h, broken_links(h.id) AS l"
