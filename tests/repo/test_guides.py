@@ -10,10 +10,17 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-GUIDES = ("README.md", "docs/install.md", "docs/https.md", "docs/troubleshooting.md")
+GUIDES = (
+    "README.md",
+    "docs/install.md",
+    "docs/https.md",
+    "docs/troubleshooting.md",
+    "docs/backup.md",
+    "docs/upgrade.md",
+)
 SERVICES = set(yaml.safe_load((ROOT / "compose.yaml").read_text())["services"])
 SETTINGS = set(re.findall(r"^#([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-WITH_VALUE = ("--scale", "--tail", "--file", "--project-name")
+WITH_VALUE = ("--scale", "--tail", "--file", "--project-name", "--volume")
 SAID_BY_OTHERS = (  # Docker and Compose say these; what sets them off was tried by hand
     "port is already allocated",
     "address already in use",
@@ -35,8 +42,10 @@ def _commands(guide: str) -> Iterator[list[str]]:
 
 
 def _services(words: list[str]) -> set[str]:
-    """The services that a command names: the first word of `run` and `exec`, all of others."""
+    """The services that a command names: the first word of `run` and `exec`, the one of a path of `cp`, all words of others."""
     places = [word for before, word in pairwise(words) if not word.startswith("-") and before not in WITH_VALUE]
+    if words[0] == "cp":
+        return {place.partition(":")[0] for place in places if ":" in place}
     return set(places[:1] if words[0] in ("run", "exec") else places)
 
 

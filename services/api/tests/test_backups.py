@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,7 +20,8 @@ from dosette.domain.backups import Backup
 from dosette.storage import databases
 from dosette.storage.connection import Database
 from dosette.testing import NOON
-from dosette_api.backups import keys
+from dosette_api.backups import keys, programs
+from dosette_local.ports import free_port
 
 SERVER_ELSEWHERE = "01a225ef-b07a-7edc-9843-23824ee929ed"
 
@@ -436,3 +439,86 @@ def _pretended(console: Console, days_ago: int) -> Path:
     )
     path.touch()
     return path
+
+
+# Z-2: what was written is not what can be read
+
+
+def _lying_pg_dump(folder: Path, tail: str) -> str:
+    """A PATH on which pg_dump loses what it said on the way to the disk, and says that all went well."""
+    folder.mkdir()
+    real = programs.find("pg_dump", 18)
+    script = folder / "pg_dump"
+    script.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exec "{real}" "$1"\n"{real}" "$@" {tail}\n')
+    script.chmod(0o755)
+    return f"{folder}:/usr/bin:/bin"
+
+
+@pytest.mark.parametrize("tail", ["| head -c 4000", "| sed 's/Metformin/Metformax/'", "> /dev/null"])
+def test_a_backup_that_does_not_come_back_as_it_was_is_thrown_away_and_told_and_the_old_one_stays(
+    home: Home, console: Console, tmp_path: Path, tail: str
+):
+    home.medicine("Metformin")
+    old = console.backup()
+    if "sed" in tail:
+        tail = f"--compress=0 {tail}"
+
+    told = console.run("backup", PATH=_lying_pg_dump(tmp_path / "bin", tail))
+
+    assert told.returncode == 1, told.stdout
+    assert "could not be restored" in told.stderr or "is not what the database holds" in told.stderr
+    assert console.backups() == [old]
+    assert console.ask("SELECT backup_fault IS NOT NULL, backed_up_at IS NOT NULL FROM dosette.server") == [
+        (True, True)
+    ]
+    assert console.ask(
+        "SELECT count(*) FROM dosette.reminders WHERE kind = 'backup_failed' AND status = 'waiting'"
+    ) == [(1,)]
+
+
+# Every night
+
+
+def test_the_service_makes_one_when_there_is_none_says_how_it_went_and_ends_when_told(home: Home, console: Console):
+    port = free_port()
+    env = {
+        "DOSETTE_BACKUP_DIR": str(console.folder),
+        "DOSETTE_BACKUP_TO": console.public,
+        "PYTHONPATH": ":".join(sys.path),
+    }
+    env |= {"DATABASE_URL": console.server.url("backup"), "DOSETTE_METRICS_BIND": f"127.0.0.1:{port}"}
+    service = subprocess.Popen(
+        [sys.executable, "-m", "dosette_api.cli", "backup", "--nightly"], env=env, stderr=subprocess.DEVNULL
+    )
+
+    said = _eventually(lambda: (told := _metrics(port)) and "dosette_backups_kept 1.0" in told and told)
+    service.terminate()
+
+    (file,) = console.backups()
+    assert f"dosette_backup_size_bytes {float(file.stat().st_size)}" in said
+    assert "dosette_backup_rehearsal_passed 1.0" in said
+    assert service.wait(timeout=60) == 0
+
+
+def test_a_time_of_day_that_is_none_stops_the_service_with_its_name(console: Console):
+    told = console.run("backup", "--nightly", DOSETTE_BACKUP_AT="three")
+
+    assert (told.returncode, "DOSETTE_BACKUP_AT=three: a time of day in UTC is wanted" in told.stderr) == (1, True), (
+        told.stderr
+    )
+
+
+def _metrics(port: int) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
+
+
+def _eventually(true: Callable[[], object]) -> str:
+    until = time.monotonic() + 100
+    while not (said := true()):
+        assert time.monotonic() < until, "it did not come about"
+        time.sleep(0.1)
+    return str(said)
