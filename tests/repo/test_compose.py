@@ -110,7 +110,7 @@ WITH_PANELS = {
 }
 ON_A_PI = {
     "display-agent": {
-        "uses no device": "the panel on SPI, buttons and lamp on GPIO; /dev/null unless there is a touch panel",
+        "uses no device": "the panel on SPI, buttons and lamp on GPIO; /dev/null unless there is an Inky",
         "reaches the house's networks only": "its server may be elsewhere",
     },
 }

@@ -5,7 +5,7 @@ one each day. A person's wish to see something at once goes before the first of 
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,9 @@ APART_S = 180.0
 """Between two refreshes that nobody waits for."""
 STAMPS_AFTER_S = 15 * 60.0
 """When nothing but "as of" would change, the panel is left in peace this long."""
+MAY_WAIT = ("title", "alarm", "lines", "more", "aside", "as_of", "valid_until")
+"""Of a page, what says no dose and no button. A title has a rule of its own."""
+_MEANT = tuple(part.name for part in fields(Page) if part.compare and part.name not in MAY_WAIT)
 ASKED_FOR_S = 15.0
 """After a press, whatever changes is shown at once: somebody stands there."""
 AFTER_FAULT_S = 60.0
@@ -74,7 +77,7 @@ def mode(past: Past, moment: Moment, supports_partial: bool, is_there: bool) -> 
 
 def refreshed(past: Past, page: Page, moment: Moment, mode: Mode) -> Past:
     """After a picture of this page came to the panel."""
-    retitled = page.title != past.page.title and _same_doses(past.page, page)
+    retitled = page.title != past.page.title and _mean_the_same(past.page, page)
     return Past(
         page=page,
         refreshed_s=moment.elapsed_s,
@@ -96,12 +99,13 @@ def _is_another_night(past: Past, moment: Moment) -> bool:
 def _is_wanted_at_once(past: Past, page: Page, moment: Moment) -> bool:
     """Somebody pressed, a dose is another or in another state, or the title says so; but a title that comes and goes, as with a
     link that does, not each time: what is wrong is shown at once, and that it is right again after a while."""
-    if moment.elapsed_s - moment.pressed_s < ASKED_FOR_S or not _same_doses(past.page, page):
+    if moment.elapsed_s - moment.pressed_s < ASKED_FOR_S or not _mean_the_same(past.page, page):
         return True
     retitled = (page.title, page.alarm) != (past.page.title, past.page.alarm)
     worse = page.alarm and not past.page.alarm
     return retitled and (worse or moment.elapsed_s - past.retitled_s >= APART_S)
 
 
-def _same_doses(one: Page, other: Page) -> bool:
-    return (one.rows, one.takes, one.undoes) == (other.rows, other.takes, other.undoes)
+def _mean_the_same(one: Page, other: Page) -> bool:
+    """Whether both show the same doses, and the buttons do the same on both."""
+    return all(getattr(one, name) == getattr(other, name) for name in _MEANT)
