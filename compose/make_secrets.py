@@ -42,8 +42,8 @@ def main(folder: Path, database: Path, anew: bool) -> None:
         raise Stopped(f"the key of the backups can't be laid out: {error.message}; nothing else was changed") from None
     except OSError as error:
         raise Stopped(
-            f"the passwords can't be laid out: {error.filename}: {error.strerror}; make room or give the volume back its owner "
-            "(10001), and start again"
+            f"the passwords can't be laid out: {error.filename}: {error.strerror}; make room, or let the volume "
+            "be written by its owner (10001), and start again"
         ) from None
 
 

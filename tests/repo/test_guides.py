@@ -29,6 +29,8 @@ SAID_BY_OTHERS = (  # Docker and Compose say these; what sets them off was tried
     "No space left on device",
     "password authentication failed for user",
     "required variable",
+    "invalid hostPort",
+    "invalid IP address",
 )
 
 
@@ -89,7 +91,7 @@ def test_what_a_start_is_said_to_stop_with_is_what_it_stops_with():
         if row.startswith("| `")
         for quote in re.findall(r"`([^`]*)`", row.split(" | ")[0])
     ]
-    sources = [*ROOT.glob("compose*"), *ROOT.glob("compose/*"), ROOT / "core/src/dosette/storage/migrate.py"]
+    sources = [*ROOT.glob("compose*"), *ROOT.glob("compose/*"), *ROOT.glob("core/src/dosette/**/*.py")]
     said = " ".join(path.read_text() for path in sources if path.is_file())
 
     ours = [quote for quote in quoted if not quote.startswith(SAID_BY_OTHERS)]
@@ -99,5 +101,5 @@ def test_what_a_start_is_said_to_stop_with_is_what_it_stops_with():
 
 def _is_said(quote: str, said: str) -> bool:
     """With whatever stands in the place of names: the longest words between them are there."""
-    words = re.split(r"superuser_password|DOSETTE_[A-Z_]+=?", quote)
+    words = re.split(r"superuser_password|DOSETTE_[A-Z_]+=[a-z]*", quote)
     return max(words, key=len).strip() in re.sub(r'"\s+f?"', "", said)

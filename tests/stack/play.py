@@ -374,7 +374,7 @@ class Stack:
     def on_a_pi(cls) -> "Stack":
         """This machine has no panel: /dev/null stands for its devices."""
         nothing = dict.fromkeys(("DOSETTE_GPIO", "DOSETTE_SPI"), "/dev/null")
-        groups = dict.fromkeys(("DOSETTE_GPIO_GROUP", "DOSETTE_SPI_GROUP"), "65534")
+        groups = {"DOSETTE_GPIO_GROUP": "986", "DOSETTE_SPI_GROUP": "989"}
         own = {"PORT": str(free_port()), "DOSETTE_PANEL": "virtual"}
         return cls(("compose.yaml", "compose.pi.yaml"), HOUSEHOLD, {**own, **nothing, **groups})
 

@@ -4,9 +4,11 @@ Each process asks for what it needs by listing the names in a frozen dataclass o
 the variable's name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 class BadSetting(SystemExit):
@@ -38,6 +40,12 @@ class Environment:
             raise BadSetting(f"{name}={text}: must be a whole number of at least {at_least}")
         return int(text)
 
+    def one_of(self, name: str, words: Sequence[str], default: str) -> str:
+        text = self.text(name, default)
+        if text not in words:
+            raise BadSetting(f"{name}={text}: must be {', '.join(words[:-1])} or {words[-1]}")
+        return text
+
     def path(self, name: str) -> Path | None:
         value = self._given(name)
         return Path(value) if value else None
@@ -65,7 +73,7 @@ class Common:
     @classmethod
     def of(cls, env: Environment) -> "Common":
         return cls(
-            log_level=env.text("DOSETTE_LOG_LEVEL", "info"),
+            log_level=env.one_of("DOSETTE_LOG_LEVEL", LOG_LEVELS, "info"),
             clock_file=env.path("DOSETTE_CLOCK_FILE"),
             metrics_bind=env.optional("DOSETTE_METRICS_BIND"),
             faults=env.optional("FAULT"),

@@ -4,7 +4,7 @@ import gc
 import os
 from typing import Any
 
-from dosette.settings import Environment
+from dosette.settings import LOG_LEVELS, Environment
 
 _env = Environment(os.environ)
 
@@ -27,7 +27,7 @@ logconfig_dict: dict[str, Any] = {
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "dosette.logs.JsonFormatter", "service": "api"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
-    "root": {"level": _env.text("DOSETTE_LOG_LEVEL", "info").upper(), "handlers": ["stderr"]},
+    "root": {"level": _env.one_of("DOSETTE_LOG_LEVEL", LOG_LEVELS, "info").upper(), "handlers": ["stderr"]},
     "loggers": {
         "gunicorn.error": {"handlers": [], "propagate": True},
         "gunicorn.access": {"handlers": [], "propagate": False},

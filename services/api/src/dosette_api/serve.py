@@ -29,6 +29,8 @@ def application() -> Flask:
 
 def main() -> None:
     """The console command `dosette-api`: becomes gunicorn."""
-    Environment(os.environ).text("DATABASE_URL")
+    env = Environment(os.environ)
+    env.text("DATABASE_URL")
+    Common.of(env)
     config, app = "python:dosette_api.gunicorn_conf", "dosette_api.serve:application()"
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "-c", config, app])  # noqa: S606
