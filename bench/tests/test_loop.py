@@ -19,13 +19,13 @@ class _Meter:
 
     def __init__(self) -> None:
         self.used: dict[str, float] = {"api": 0.0, "bare-flask": 0.0}
-        self.sent = 0.0
+        self.sent: float | None = 0.0
 
     def cpu_ms(self) -> Mapping[str, float]:
         return dict(self.used)
 
-    def messages(self) -> float | None:
-        return self.sent
+    def counted(self) -> Mapping[str, float]:
+        return {"sql_messages": self.sent} if self.sent is not None else {}
 
 
 def _bench(only: str | None = None) -> Bench:
@@ -98,6 +98,17 @@ def test_costs_are_those_of_the_calls_alone():
     assert prepare_back
     assert found["read"].facts["cpu_ms_per_request"] == {"api": 2.0, "bare-flask": 0.0, "total": 2.0}
     assert found["read"].facts["sql_messages_per_request"] == 1.0
+
+
+def test_what_was_not_always_counted_is_not_told():
+    meter, calls = _Meter(), [0]
+
+    def call() -> int:
+        calls[0] += 1
+        meter.sent = None if calls[0] == 11 else float(calls[0])  # the third round's last
+        return 0
+
+    assert "sql_messages_per_request" not in _measured(Operation("read", again(call)), meter=meter)["read"].facts
 
 
 def test_a_row_is_compared_with_the_reference_of_the_same_rounds():

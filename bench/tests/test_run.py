@@ -131,6 +131,11 @@ def test_costs_stand_beside_times(once: Path):
 
     listed = _rows(document, "api")["list_medicines"]
     assert listed["sql_messages_per_request"] == 1
+    taken = _rows(document, "database")["mark_medicine_taken"]
+    assert taken["sql_messages_per_request"] == 1
+    assert taken["blocks_per_request"] > 10
+    assert taken["wal_bytes_per_request"] > 500
+    assert _rows(document, "database")["get_all_medicines"]["wal_bytes_per_request"] == 0
     assert listed["cpu_ms_per_request"]["api"] > 0
     assert listed["cpu_ms_per_request"]["postgresql"] > 0
     assert listed["cpu_ratio_to_reference"] > 1

@@ -25,35 +25,54 @@ WARM_UP, TIMES = 5, 200
 LONGEST_S = 120
 BARE, DOSE = "bare", "DOSE"
 PREFIX = "instructions_"
-RATIO = "instructions_list_over_bare_flask"
+OVER_BARE = {
+    "instructions_list_over_bare_flask": ("list_medicines", 1),
+    "instructions_write_over_bare_flask": ("take_and_undo", 2),
+}
+"""Of which kind, and how many requests one of it is."""
+START = "instructions_to_first_answer"
+WITHOUT_SOCKET = "in the API's process, without a socket"
 
 
 def measure(bench: Bench, home: Cupboard) -> None:
-    """A row for each kind of request, and the list's over a bare Flask answer's."""
+    """A row for each kind of request, for the list's and a write's over a bare Flask answer's, and for the API's start."""
     kinds = _kinds(bench, home)
-    if not any(map(bench.wants, (*kinds, RATIO))):
-        return
-    with bench.may_fail(*kinds, RATIO):
-        found = _counted(bench, kinds, home.doses)
-        for operation, count in found.items():
-            bench.value(operation, count, "count", what="in the API's process, without a socket")
-        ratio = found[f"{PREFIX}list_medicines"] / found[f"{PREFIX}bare_flask"]
-        bench.value(
-            RATIO, ratio, "ratio", what="with token, metrics, ETag and PostgreSQL's driver; the bare answer has none"
-        )
+    if any(map(bench.wants, (*kinds, *OVER_BARE))):
+        with bench.may_fail(*kinds, *OVER_BARE):
+            _add(bench, _counted(bench, kinds, home.doses))
+    if bench.wants(START):
+        with bench.may_fail(START):
+            _add_start(bench)
+
+
+def _add_start(bench: Bench) -> None:
+    if bench.sizes.quick:
+        raise CannotMeasure("a start takes cachegrind half a minute: measure without --quick")
+    bench.watcher.doing("counting what the API's start takes")
+    count = _count(bench, {"kinds": ["GET /health"], "counted": "", "warm_up": 1})
+    bench.value(START, count, "count", what="Python's own start, the API's imports, one GET /health")
+
+
+def _add(bench: Bench, found: Mapping[str, float]) -> None:
+    for operation, count in found.items():
+        bench.value(operation, count, "count", what=WITHOUT_SOCKET)
+    what = "with token, metrics and PostgreSQL's driver; the bare answer has none"
+    for operation, (kind, requests) in OVER_BARE.items():
+        ratio = found[f"{PREFIX}{kind}"] / requests / found[f"{PREFIX}bare_flask"]
+        bench.value(operation, ratio, "ratio", what=what)
 
 
 def _kinds(bench: Bench, home: Cupboard) -> dict[str, str]:
     """What is asked for a row. Taking and undoing are one, for a dose is taken once. A quick run counts less: each takes 8 s."""
     requests = {
         "bare_flask": BARE,
-        "health": "GET /health",
         "list_medicines": "GET /api/v1/medicines?limit=50",
+        "take_and_undo": f"POST /api/v1/doses/{DOSE}/take+POST /api/v1/doses/{DOSE}/undo",
+        "health": "GET /health",
         "get_medicine": f"GET /api/v1/medicines/{home.medicines[0]}",
         "list_pending": "GET /api/v1/medicines/pending",
-        "take_and_undo": f"POST /api/v1/doses/{DOSE}/take+POST /api/v1/doses/{DOSE}/undo",
     }
-    chosen = ("bare_flask", "list_medicines") if bench.sizes.quick else tuple(requests)
+    chosen = ("bare_flask", "list_medicines", "take_and_undo") if bench.sizes.quick else tuple(requests)
     return {f"{PREFIX}{name}": requests[name] for name in chosen}
 
 

@@ -1,5 +1,6 @@
 """The closed loop of one user: each operation in turn, round after round, timed, with what it cost the stack beside it."""
 
+import math
 import random
 import statistics
 import time
@@ -13,6 +14,9 @@ from dosette_bench.bench import Bench, Sizes
 from dosette_bench.samples import ONE_USER, Series
 
 SERVING = ("api", "postgresql", "bare-flask")
+
+COUNTED = {"sql_messages": 3, "blocks": 1, "wal_bytes": 0}
+"""What a row says of each request, and with how many decimals."""
 
 Call = Callable[[], int]
 """Does it once; returns the bytes that came back. Raises Failed."""
@@ -28,8 +32,8 @@ class Meter(Protocol):
     def cpu_ms(self) -> Mapping[str, float]:
         """CPU time of each part; empty when it can't be seen."""
 
-    def messages(self) -> float | None:
-        """SQL messages sent; None when nobody counts them."""
+    def counted(self) -> Mapping[str, float]:
+        """What else was used, such as SQL messages sent, by its name in COUNTED; what nobody counts is left out."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Side:
 class _Cost:
     calls: int = 0
     bytes: int = 0
-    messages: float | None = 0
+    counted: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # not a number: not always counted
     cpu_ms: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
@@ -150,16 +154,14 @@ def _timed(call: Call, subject: _Subject) -> None:
 
 @contextmanager
 def _metered(cost: _Cost, meter: Meter) -> Iterator[None]:
-    """Asks for messages outside and for CPU time inside: asking costs the stack something, too."""
-    messages, cpu = meter.messages(), meter.cpu_ms()
+    """Asks for what is counted outside and for CPU time inside: asking costs the stack something, too."""
+    counted, cpu = meter.counted(), meter.cpu_ms()
     yield
     for part, used in meter.cpu_ms().items():
         cost.cpu_ms[part] += used - cpu.get(part, 0.0)
-    after = meter.messages()
-    if cost.messages is None or messages is None or after is None:
-        cost.messages = None
-    else:
-        cost.messages += after - messages
+    after = meter.counted()
+    for name in {*cost.counted, *counted, *after}:
+        cost.counted[name] += after.get(name, math.nan) - counted.get(name, math.nan)
 
 
 def _note(subject: _Subject, reference: _Subject | None) -> None:
@@ -171,8 +173,9 @@ def _note(subject: _Subject, reference: _Subject | None) -> None:
     used = {part: round(ms / cost.calls, 4) for part, ms in cost.cpu_ms.items()}
     if used:
         series.note(cpu_ms_per_request=used | {"total": round(sum(used.values()), 4)})
-    if cost.messages is not None:
-        series.note(sql_messages_per_request=round(cost.messages / cost.calls, 3))
+    for name, in_all in cost.counted.items():
+        if not math.isnan(in_all):
+            series.note(**{f"{name}_per_request": round(in_all / cost.calls, COUNTED[name])})
     series.note(bytes_per_response=round(cost.bytes / len(series.values)))
     if reference is not None and reference is not subject and reference.series.values:
         _compare(subject, reference)

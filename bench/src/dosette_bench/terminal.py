@@ -84,7 +84,8 @@ def _cells(row: Mapping[str, Any]) -> Iterable[str | Text]:
 def _number(value: float | None, unit: str) -> str:
     if value is None:
         return ""
-    digits = 0 if abs(value) >= 100 or value == int(value) else 1 if abs(value) >= 10 else 2
+    size = abs(value)
+    digits = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2 if size >= 0.1 else 4
     return f"{value:,.{digits}f}" + (f" {unit}" if unit not in ("", "count", "ratio") else "")
 
 
@@ -109,7 +110,7 @@ def _say_alerts(alerts: Iterable[Mapping[str, Any]], console: Console) -> None:
 def _asked(verdict: Mapping[str, Any]) -> str:
     word = next(word for word in COMPARES if word in verdict)
     found = "" if verdict["value"] is None else f", {_number(verdict['value'], '')} found"
-    return f"{verdict['suite']} {verdict['operation']}: {verdict['metric']} {SIGNS[word]} {verdict[word]:g}{found}"
+    return f"{verdict['suite']} {verdict['operation']}: {verdict['metric']} {SIGNS[word]} {verdict[word]:,}{found}"
 
 
 def _levels(verdicts: Iterable[Mapping[str, Any]]) -> Table:

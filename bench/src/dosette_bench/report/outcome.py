@@ -204,6 +204,8 @@ def _costs(suite: str, rows: Sequence[Row], parts: Sequence[str]) -> list[Block]
         "CPU, ms": lambda row: number(row.get("cpu_ms_per_request", {}).get(TOTAL)),
         **{called(part): _cpu_of(part) for part in named},
         "SQL messages": lambda row: number(row.get("sql_messages_per_request")),
+        "blocks": lambda row: number(row.get("blocks_per_request")),
+        "WAL, bytes": lambda row: number(row.get("wal_bytes_per_request")),
         "bytes": lambda row: number(row.get("bytes_per_response")),
         "CPU over bare Flask": lambda row: times(row.get("cpu_ratio_to_reference")),
         "on the board, ms": lambda row: number(row.get("board_ms")),

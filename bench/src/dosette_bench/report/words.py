@@ -24,6 +24,8 @@ METRICS = {
     "throughput_rps": "throughput",
     "success_rate": "share of good answers",
     "sql_messages_per_request": "SQL messages a request",
+    "blocks_per_request": "blocks a request",
+    "wal_bytes_per_request": "bytes of WAL a request",
     "bytes_per_response": "bytes an answer",
     "ratio_to_reference": "time over bare Flask",
     "cpu_ratio_to_reference": "CPU time over bare Flask",

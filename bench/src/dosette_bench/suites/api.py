@@ -26,6 +26,8 @@ from dosette_bench.stack import PROBES, Stack, free_port, wait_until
 API = "/api/v1"
 BATCH = 5
 REFERENCE, BARE = "bare_flask", "bare-flask"
+IMPORTS = "imports_of_heavy_modules"
+HEAVY = ("apprise", "marshmallow", "PIL", "pydantic", "redis", "rq", "sqlalchemy")
 SETTLE_S = 0.25
 READY_S = 30
 WRITES = ("add_medicine", "replace_medicine", "change_medicine", "take_medicine", "take_dose", "take_batch")
@@ -39,6 +41,7 @@ def measure(*benches: Bench) -> None:
     for bench in benches:
         if bench.stack.own:
             instructions.measure(bench, cupboard(bench.stack))
+            _imports(bench)
         if not bench.stack.writes:
             with bench.may_fail(*WRITES):
                 raise CannotMeasure(
@@ -62,6 +65,27 @@ def _side(bench: Bench, kept: ExitStack) -> Side:
     return Side(bench, operations, _Meter(bench.stack, beside), REFERENCE)
 
 
+def _imports(bench: Bench) -> None:
+    if not bench.wants(IMPORTS):
+        return
+    with bench.may_fail(IMPORTS):
+        loaded = set(_loaded(bench.stack))
+        heavy = sorted(loaded.intersection(HEAVY))
+        what = f"of {', '.join(HEAVY)}, which cost a small board seconds or megabytes; loaded: {', '.join(heavy) or 'none'}"
+        bench.value(IMPORTS, len(heavy), "count", what=what)
+
+
+def _loaded(stack: Stack) -> list[str]:
+    """The modules of an API that is ready to serve."""
+    command = [str(stack.commands / "python"), str(PROBES / "imports.py")]
+    environment = {**os.environ, "DATABASE_URL": stack.database_url("api")}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=READY_S, check=False)
+    if ran.returncode:
+        raise CannotMeasure(f"the API did not load: {(ran.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
+    found: list[str] = json.loads(ran.stdout)
+    return found
+
+
 class _Meter:
     """Of the stack's processes; the messages are the API's own count."""
 
@@ -72,11 +96,11 @@ class _Meter:
     def cpu_ms(self) -> Mapping[str, float]:
         return processes.cpu_ms(self._processes)
 
-    def messages(self) -> float | None:
+    def counted(self) -> Mapping[str, float]:
         try:
-            return self._stack.metric("api", "dosette_sql_messages_total")
+            return {"sql_messages": self._stack.metric("api", "dosette_sql_messages_total")}
         except OSError:
-            return None
+            return {}
 
 
 class _Desk:

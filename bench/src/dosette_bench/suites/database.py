@@ -35,6 +35,15 @@ MONTH = timedelta(days=30)
 APPLICATION = "dosette-bench"
 
 NOTHING = Statement("nothing", "SELECT 1")
+FLUSH = Statement("flush", "SELECT pg_stat_force_next_flush()")
+COUNTED = Statement(
+    "counted",
+    """
+    SELECT (SELECT coalesce(sum(hits) + sum(reads), 0) FROM pg_stat_get_backend_io(pg_backend_pid())),
+           (SELECT coalesce(sum(wal_bytes), 0) FROM pg_stat_get_backend_wal(pg_backend_pid()))
+    """,
+)
+COUNTS = ("blocks", "wal_bytes")
 BACKEND = Statement("backend", "SELECT pg_backend_pid()")
 ANYTHING: Mapping[str, None] = dict.fromkeys(
     ("member", "medicine", "state", "after", "before", "since", "until", "kind", "form", "low", "search")
@@ -45,7 +54,7 @@ def measure(bench: Bench) -> None:
     """Adds a row for each operation. CPU time is that of the one backend, and our own."""
     with _database(bench.stack) as database:
         desk = _Desk(database, bench.stack.token, cupboard(bench.stack))
-        measure_loop(Side(bench, desk.operations(), _Meter(database.one(BACKEND)[0])))
+        measure_loop(Side(bench, desk.operations(), _Meter(database)))
 
 
 @contextmanager
@@ -58,16 +67,30 @@ def _database(stack: Stack) -> Iterator[Database]:
 
 
 class _Meter:
-    def __init__(self, backend: int) -> None:
-        self._processes = [Process("postgresql", backend), Process("ours", os.getpid())]
+    """Of the one backend, as it counts for itself, and of ourselves. What asking costs is taken off: it is the same each time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._processes = [Process("postgresql", database.one(BACKEND)[0]), Process("ours", os.getpid())]
+        self._asked = 0
+        self._asking = dict.fromkeys(COUNTS, 0.0)
+        for _ in range(3):  # the first times it also learns what its catalogue holds
+            before, after = self.counted(), self.counted()
+        self._asking = {name: after[name] - before[name] for name in COUNTS}
 
     def cpu_ms(self) -> Mapping[str, float]:
         if not Path(f"/proc/{self._processes[0].pid}").exists():  # in a container of its own, under another number
             return {}
         return processes.cpu_ms(self._processes)
 
-    def messages(self) -> float:
-        return REGISTRY.get_sample_value("dosette_sql_messages_total") or 0.0
+    def counted(self) -> Mapping[str, float]:
+        self._database.run(FLUSH)
+        counts = self._database.one(COUNTED)
+        messages = REGISTRY.get_sample_value("dosette_sql_messages_total") or 0.0
+        self._asked += 1
+        asking = {name: each * self._asked for name, each in {**self._asking, "sql_messages": 2.0}.items()}
+        found = {**dict(zip(COUNTS, map(float, counts), strict=True)), "sql_messages": messages}
+        return {name: count - asking[name] for name, count in found.items()}
 
 
 class _Desk:

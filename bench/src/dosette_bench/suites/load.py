@@ -35,7 +35,7 @@ SCENARIOS = (
         "ramp-up",
         {
             **{f"ramp_up_{count}_users": users(count) for count in RAMP},
-            **{f"ramp_up_{count}_users_thinking": users(count, 1) for count in RAMP},
+            **{f"ramp_up_{count}_users_thinking": users(count, 1) for count in (*RAMP, 200)},
         },
     ),
     Scenario("stress", {"stress_200_users": users(200), "stress_500_users": users(500)}),

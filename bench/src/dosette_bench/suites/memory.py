@@ -23,7 +23,9 @@ API = "/api/v1"
 READS = ("/medicines?limit=50", "/medicines/pending", "/medicines/low-stock", "/history?limit=50", "/doses?limit=50")
 STARTED = ("api_startup", "stack_at_start")
 BUSY = ("stack_under_requests", "stack_concurrent")
+API_BUSY = "api_anonymous_concurrent"
 GROWTH = ("growth_per_hour", "growth_per_100k_requests")
+GOOD_SHARE = 0.99
 TOGETHER = 5  # as the first plan has it
 LOOK_EVERY = 50  # requests
 GENTLE_RPS = 5
@@ -36,7 +38,7 @@ def measure(bench: Bench) -> None:
     """Adds the rows. PSS of the whole stack, if the name does not say another part."""
     with bench.may_fail(*STARTED):
         _at_start(bench)
-    with bench.may_fail("stack_with_data", *BUSY):
+    with bench.may_fail("stack_with_data", *BUSY, API_BUSY):
         _with_data(bench)
     with bench.may_fail("display_drawing"):
         _drawing(bench)
@@ -64,11 +66,21 @@ def _with_data(bench: Bench) -> None:
     bench.watcher.doing("with data")
     if bench.wants("stack_with_data"):
         _add(bench.series("stack_with_data", unit="MB"), _parts(bench.stack))
-    for name, clients in zip(BUSY, (1, TOGETHER), strict=True):
-        if bench.wants(name):
-            bench.watcher.doing(f"under the requests of {clients}")
-            what = f"the most while {clients} at once made {bench.sizes.requests} requests"
-            _add(bench.series(name, unit="MB", what=what), _most_during(bench, clients))
+    if bench.wants(BUSY[0]):
+        _add(*_busy(bench, BUSY[0], 1))
+    if bench.wants(BUSY[1]) or bench.wants(API_BUSY):
+        series, parts = _busy(bench, BUSY[1], TOGETHER)
+        _add(series, parts)
+        what = "anonymous memory of the api's processes at that moment, which does not depend on what else runs"
+        bench.value(API_BUSY, parts["api"].anonymous / MB, "MB", what=what)
+
+
+def _busy(bench: Bench, name: str, clients: int) -> tuple[Series, dict[str, Memory]]:
+    """A row, and the memory while so many clients ask."""
+    bench.watcher.doing(f"under the requests of {clients}")
+    what = f"the most while {clients} at once made {bench.sizes.requests} requests"
+    series = bench.series(name, unit="MB", what=what) if bench.wants(name) else Series(name, "MB")
+    return series, _most_during(bench, clients)
 
 
 def _parts(stack: Stack) -> dict[str, Memory]:
@@ -82,16 +94,25 @@ def _add(series: Series, parts: Mapping[str, Memory]) -> None:
 
 
 def _most_during(bench: Bench, clients: int) -> dict[str, Memory]:
-    """Of the looks taken meanwhile, the one with the largest sum."""
+    """Of the looks taken meanwhile, the one with the largest sum. Raises CannotMeasure when requests failed: that was no load."""
     requests = bench.sizes.requests // clients
-    threads = [Thread(target=_read, args=(bench.stack, requests), daemon=True) for _ in range(clients)]
+    answered: list[int] = []
+    threads = [
+        Thread(target=lambda: answered.append(_read(bench.stack, requests)), daemon=True) for _ in range(clients)
+    ]
     most = _parts(bench.stack)
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         most = max(most, _parts(bench.stack), key=lambda parts: processes.total(parts).pss)
         time.sleep(0.2)
+    _refuse_failures(clients * requests, sum(answered))
     return max(most, _parts(bench.stack), key=lambda parts: processes.total(parts).pss)
+
+
+def _refuse_failures(asked: int, answered: int) -> None:
+    if answered < asked * GOOD_SHARE:
+        raise CannotMeasure(f"{asked - answered} of {asked} requests failed, so what was seen is no memory under load")
 
 
 def _read(stack: Stack, requests: int, every_s: float = 0.0) -> int:
@@ -128,7 +149,8 @@ def _growth(bench: Bench) -> None:
         bench.watcher.doing("growth by request")
         before = _anonymous(bench.stack, "api")
         good = _read(bench.stack, bench.sizes.requests)
-        grown = (_anonymous(bench.stack, "api") - before) / MB * HUNDRED_THOUSAND / max(good, 1)
+        _refuse_failures(bench.sizes.requests, good)
+        grown = (_anonymous(bench.stack, "api") - before) / MB * HUNDRED_THOUSAND / good
         bench.value(GROWTH[1], grown, "MB", what=f"of the api, reckoned up from {good} requests after as many others")
     if bench.wants(GROWTH[0]):
         seconds = bench.sizes.soak_s
@@ -171,7 +193,10 @@ def _leaks(bench: Bench) -> None:
         of_its_own(leaks.environment(Path(name)), bench.stack.commands) as traced,
     ):
         seeding.seed(traced, days=1)
-        found = leaks.found(Path(name), _use(traced, requests), requests)
+        try:
+            found = leaks.found(Path(name), _use(traced, requests), requests)
+        except Failed as error:
+            raise CannotMeasure(f"a dose was not taken and undone while all was traced: {error}") from None
     what = f"lines whose objects grew in each of {leaks.ROUNDS - 1} rounds of {requests} requests, doses taken and undone among them"
     bench.value("leaks", len(found), "count", what=what, sites=[each.told() for each in found[:SHOWN]])
 
