@@ -297,6 +297,16 @@ def test_a_count_seen_once_on_each_side_shows_no_change_but_may_show_none():
     assert verdict(interleaved([once], [other])) == "not comparable"
 
 
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [(1_004_000, "no difference shown"), (1_020_000, "more"), (980_000, "less"), (1_000_000, "no difference shown")],
+)
+def test_two_percent_more_instructions_are_found_and_what_differs_by_chance_is_not(now: int, said: str):
+    base, new = (a_row([[count]], unit="instructions") for count in (1_000_000, now))
+
+    assert verdict(apart([base], [new])) == said
+
+
 def test_one_more_sql_message_is_a_verdict_of_its_own():
     before, now = (a_row(STEADY, sql_messages_per_request=count) for count in (3, 4))
 

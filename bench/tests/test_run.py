@@ -63,6 +63,15 @@ def _bench(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(_command(*words), capture_output=True, text=True, check=False)
 
 
+def _started(*words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(_command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _await_line(running: subprocess.Popen[str], part: str) -> None:
+    assert running.stdout
+    assert any(part in line for line in running.stdout), f"it never said {part}"
+
+
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where a run of everything, a single time each, wrote its results."""
@@ -181,9 +190,7 @@ def test_a_run_is_told_for_people(once: Path, tmp_path: Path):
 
 
 def test_a_run_that_is_interrupted_keeps_what_was_done_and_leaves_nothing_behind(tmp_path: Path):
-    running = subprocess.Popen(
-        _command("database", "api", "--out", str(tmp_path)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    running = _started("database", "api", "--quick", "--out", str(tmp_path))
     _wait(lambda: (tmp_path / results.FILES["database"]).exists())
     time.sleep(1)
     family = psutil.Process(running.pid).children(recursive=True)
@@ -194,19 +201,39 @@ def test_a_run_that_is_interrupted_keeps_what_was_done_and_leaves_nothing_behind
     kept = results.read(tmp_path)
     assert kept["interrupted"] is True
     assert kept["judgement"]["holds"] is False
-    assert all(row["iterations"] == 200 for row in _rows(kept, "database").values())
+    assert all(row["iterations"] == 30 for row in _rows(kept, "database").values())
     assert kept["benchmarks"]["api"]["reason"] == "it was interrupted"
     assert "interrupted" in said
     assert [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
 
 
+def test_two_checkouts_that_are_interrupted_keep_the_rounds_that_were_done(tmp_path: Path):
+    running = _started("ab", str(Path(sys.prefix).parent), "--only", "health", "--out", str(tmp_path))
+    _await_line(running, "api: measuring")
+    running.send_signal(signal.SIGINT)
+    _, complained = running.communicate(timeout=60)
+
+    assert (running.returncode, complained) == (130, "")
+    base, new = (results.read(tmp_path / "ab" / name) for name in ("base", "new"))
+    assert base["interrupted"] is new["interrupted"] is True
+    assert base["benchmarks"]["api"]["reason"] == "it was interrupted"
+
+
+def test_a_run_that_is_killed_leaves_nothing_running(tmp_path: Path):
+    running = _started("api", "--out", str(tmp_path))
+    _await_line(running, "50 medicines")
+    family = psutil.Process(running.pid).children(recursive=True)
+    running.kill()
+    running.communicate()
+
+    assert len(family) > 5
+    _wait(lambda: not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE])
+
+
 def test_a_run_that_is_interrupted_before_it_measured_anything_leaves_the_last_one_as_it_was(tmp_path: Path):
     (tmp_path / results.COMPLETE).write_text("the last one")
-    running = subprocess.Popen(
-        _command("api", "--out", str(tmp_path)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert running.stdout
-    assert any("starting" in line for line in running.stdout)
+    running = _started("api", "--out", str(tmp_path))
+    _await_line(running, "stack: starting")
     running.send_signal(signal.SIGINT)
     said, complained = running.communicate(timeout=60)
 

@@ -27,7 +27,9 @@ HOLDS, MISSED, CANNOT, INTERRUPTED = 0, 1, 2, 130
 
 def main(words: Sequence[str] | None = None) -> NoReturn:
     """Exit code 0: every critical target holds; 1: one does not; 2: it could not be measured; 130: it was interrupted."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was measured is kept then, too
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # what was measured is kept then, too
+        if signal.getsignal(ending) != signal.SIG_IGN:  # nohup
+            signal.signal(ending, signal.default_int_handler)
     said = list(sys.argv[1:] if words is None else words)
     command = COMMANDS.get(said[0]) if said else None
     try:
@@ -37,6 +39,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
         print(f"dosette-bench: {error}", file=sys.stderr)
         sys.exit(CANNOT)
     except KeyboardInterrupt:
+        print("dosette-bench: it was interrupted, and wrote nothing", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 
@@ -63,7 +66,8 @@ def ab(asked: argparse.Namespace) -> int:
     """This checkout and another, measured in turns, so that the machine's moods hit both."""
     sizes = QUICK if asked.quick else replace(FULL, rounds=AB_ROUNDS)
     base, new = side_by_side.run(asked.other, asked.out, sizes, asked.only, terminal.console())
-    return _compared(comparison.compare(base, new))
+    found = _compared(comparison.compare(base, new))
+    return INTERRUPTED if new["interrupted"] else found
 
 
 def _compared(found: Comparison) -> int:

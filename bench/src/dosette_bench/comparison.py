@@ -53,6 +53,9 @@ NO_DIFFERENCE = "no difference shown"
 NOT_COMPARABLE = "not comparable"
 TIMES = ("ms", "s", "1/s")
 EXACT = ("bytes", "count", "blocks")
+COUNTED = "instructions"
+COUNTED_ALIKE = 0.01
+"""Two counts of the same code differ by up to half of that: a process never starts the same way twice."""
 
 HEADINGS = ("suite", "operation", "base", "new", "ratio", "interval", "verdict")
 
@@ -273,7 +276,12 @@ def _pair(suite: str, base: Row | None, new: Row | None, interleaved: bool) -> _
 
 
 def _is_exact(base: Row, new: Row) -> bool:
-    """Whether what was counted was the same at every try; one try shows that only when the other side agrees."""
+    """Whether what was counted was the same at every try; one try shows that only when the other side agrees.
+
+    Instructions are counted over hundreds of requests, so that one count is enough.
+    """
+    if base["unit"] == new["unit"] == COUNTED:
+        return all(_all(row) for row in (base, new))
     if base["unit"] not in EXACT or base["unit"] != new["unit"]:
         return False
     before, now = ([value for each in row["rounds"] for value in each] for row in (base, new))
@@ -421,13 +429,19 @@ def _verdict(pair: _Pair, level: float) -> tuple[str, str | None]:
     """The verdict and, where there is more to say, why."""
     if isinstance(pair.found, str):
         return (_word(pair) if pair.exact else NOT_COMPARABLE), pair.found
-    if pair.exact and pair.found.log:
-        return _word(pair), None
-    if pair.found.chance > level or pair.exact:
+    if pair.exact:
+        return _exact_verdict(pair, abs(math.expm1(pair.found.log)))
+    if pair.found.chance > level:
         return NO_DIFFERENCE, None
     if abs(math.expm1(pair.found.log)) < SMALLEST:
         return NO_DIFFERENCE, f"less than {SMALLEST:.0%}: two starts of one version differ by as much"
     return _word(pair), None
+
+
+def _exact_verdict(pair: _Pair, change: float) -> tuple[str, str | None]:
+    if (pair.new or {})["unit"] == COUNTED and 0 < change < COUNTED_ALIKE:
+        return NO_DIFFERENCE, f"less than {COUNTED_ALIKE:.0%}: two counts of the same code differ by as much"
+    return (_word(pair) if change else NO_DIFFERENCE), None
 
 
 def _word(pair: _Pair) -> str:
@@ -461,7 +475,7 @@ def _times(ratio: float | None) -> str:
 
 def amount(value: float | None, unit: str) -> str:
     """A figure as a table has it."""
-    return "–" if value is None else f"{value:.4g}" if unit in ("count", "ratio") else f"{value:.4g} {unit}"
+    return "–" if value is None else f"{value:.4g}" if unit in ("count", "ratio", COUNTED) else f"{value:.4g} {unit}"
 
 
 def _t_chance(t: float, freedom: int) -> float:

@@ -1,5 +1,6 @@
 """An A/B run: two checkouts, each with a stack of its own, measured in turns, so that the machine's moods hit both alike."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from dosette_bench.bench import Bench, Sizes
 from dosette_bench.errors import CannotMeasure
 from dosette_bench.progress import Shown
 from dosette_bench.results import Document
-from dosette_bench.run import STACK, STACK_S, Found, Plan, Run, document, get_ready
+from dosette_bench.run import INTERRUPTED, STACK, STACK_S, Found, Plan, Run, document, get_ready
 from dosette_bench.stack import HERE, of_its_own
 from dosette_bench.suites import SUITES, api
 
@@ -18,7 +19,10 @@ SUITE = "api"
 
 
 def run(other: Path, out: Path, sizes: Sizes, only: str | None, console: Console) -> tuple[Document, Document]:
-    """The other checkout's result and this one's; both are also written below `out`. Raises CannotMeasure."""
+    """The other checkout's result and this one's; both are also written below `out`. Raises CannotMeasure.
+
+    Ctrl-C ends it early: the rounds that were done by then are kept, and `interrupted` is true.
+    """
     commands = other / ".venv" / "bin"
     if not commands.is_dir():
         raise CannotMeasure(f"{other} is no checkout that was ever started: run `make up` there once")
@@ -36,10 +40,20 @@ def run(other: Path, out: Path, sizes: Sizes, only: str | None, console: Console
             get_ready(doing, stack, watcher)
             benches.append(Bench(stack, sizes, watcher, only))
         watcher.suite(SUITE)
-        api.measure(*benches)
+        reason = _measured(benches)
         for doing, bench in zip(runs, benches, strict=True):
-            doing.found[SUITE] = Found(bench.collected)
+            doing.found[SUITE] = Found(bench.collected, reason=reason)
+        watcher.doing("stopping what was started")
     return _written(*runs)
+
+
+def _measured(benches: Sequence[Bench]) -> str | None:
+    """Why it ended early, if it did."""
+    try:
+        api.measure(*benches)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return None
 
 
 def _run(checkout: Path, out: Path, sizes: Sizes, only: str | None) -> Run:
@@ -50,7 +64,7 @@ def _run(checkout: Path, out: Path, sizes: Sizes, only: str | None) -> Run:
 
 def _written(base: Run, new: Run) -> tuple[Document, Document]:
     def told(one: Run, other: Run) -> Document:
-        found = document(one, interrupted=False) | {"interleaved_with": other.id}
+        found = document(one, interrupted=one.found[SUITE].reason is not None) | {"interleaved_with": other.id}
         results.write(one.plan.out, results.COMPLETE, found)
         return found
 

@@ -162,7 +162,7 @@ def _launched(command: Path, data: Path, environment: Mapping[str, str]) -> subp
     told = {"PATH": "/usr/bin:/bin", "HOME": str(data.parent), "DOSETTE_DATA": str(data), "PORT": str(free_port())}
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        [command, "up"],
+        [command, "up", "--with-parent"],  # however we end, even killed: it ends, too
         env={**told, **environment},
         stdin=subprocess.DEVNULL,
         stdout=pipe,

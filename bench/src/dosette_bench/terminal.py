@@ -86,7 +86,7 @@ def _number(value: float | None, unit: str) -> str:
         return ""
     size = abs(value)
     digits = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2 if size >= 0.1 else 4
-    return f"{value:,.{digits}f}" + (f" {unit}" if unit not in ("", "count", "ratio") else "")
+    return f"{value:,.{digits}f}" + (f" {unit}" if unit not in ("", "count", "ratio", "instructions") else "")
 
 
 def _mark(met: bool | str) -> Text:
