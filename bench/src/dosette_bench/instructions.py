@@ -8,13 +8,13 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import cycle
 from typing import Any
 
+from dosette_bench import probe
 from dosette_bench.bench import Bench
 from dosette_bench.errors import CannotMeasure
 from dosette_bench.seeding import Cupboard
@@ -22,7 +22,7 @@ from dosette_bench.stack import PROBES
 
 COUNTED = re.compile(r"I\s+refs:\s+([\d,]+)")
 WARM_UP, TIMES = 5, 600  # one start differs from another by 0.02 %, which is 0.2 % of so many requests
-LONGEST_S = 120
+LONGEST_S = 300
 BARE, DOSE = "bare", "DOSE"
 PREFIX = "instructions_"
 OVER_BARE = {
@@ -99,16 +99,10 @@ def _count(bench: Bench, asked: Mapping[str, Any]) -> int:
         raise CannotMeasure("there is no valgrind here (Debian: apt install valgrind)")
     words = [valgrind, "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={os.devnull}"]
     told = json.dumps({"token": bench.stack.token, "warm_up": WARM_UP, "times": TIMES, **asked})
-    environment = {**os.environ, "DATABASE_URL": bench.stack.database_url("api"), "PYTHONHASHSEED": "0"}
-    ran = subprocess.run(
-        [*words, str(bench.stack.commands / "python"), str(PROBES / "instructions.py"), told],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_S,
-        check=False,
-    )
-    found = COUNTED.search(ran.stderr)
-    if ran.returncode or found is None:
-        raise CannotMeasure(f"cachegrind did not count: {(ran.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
+    command = [*words, str(bench.stack.commands / "python"), str(PROBES / "instructions.py"), told]
+    environment = {"DATABASE_URL": bench.stack.database_url("api"), "PYTHONHASHSEED": "0"}
+    said = probe.ran(command, LONGEST_S, "cachegrind did not count", environment).stderr
+    found = COUNTED.search(said)
+    if found is None:
+        raise CannotMeasure("cachegrind did not say what it counted: is this valgrind another than Debian's?")
     return int(found[1].replace(",", ""))

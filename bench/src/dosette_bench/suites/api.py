@@ -13,7 +13,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from dosette_bench import instructions, processes
+from dosette_bench import instructions, probe, processes
 from dosette_bench.bench import Bench
 from dosette_bench.errors import CannotMeasure
 from dosette_bench.http import Client, new_key
@@ -78,11 +78,8 @@ def _imports(bench: Bench) -> None:
 def _loaded(stack: Stack) -> list[str]:
     """The modules of an API that is ready to serve."""
     command = [str(stack.commands / "python"), str(PROBES / "imports.py")]
-    environment = {**os.environ, "DATABASE_URL": stack.database_url("api")}
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=READY_S, check=False)
-    if ran.returncode:
-        raise CannotMeasure(f"the API did not load: {(ran.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
-    found: list[str] = json.loads(ran.stdout)
+    environment = {"DATABASE_URL": stack.database_url("api")}
+    found: list[str] = json.loads(probe.ran(command, READY_S, "the API did not load", environment).stdout)
     return found
 
 

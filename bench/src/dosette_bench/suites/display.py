@@ -2,13 +2,13 @@
 what the stack's agent takes while nothing happens."""
 
 import json
-import subprocess
 import time
 from typing import Any
 
 from dosette_bench import processes
 from dosette_bench.bench import Bench
 from dosette_bench.errors import CannotMeasure
+from dosette_bench.probe import ran
 from dosette_bench.processes import MB
 from dosette_bench.stack import PROBES
 
@@ -130,8 +130,5 @@ def _day(bench: Bench) -> None:
 def probe(bench: Bench, *words: str) -> dict[str, Any]:
     """What `bench/probes/drawing.py` says. Raises CannotMeasure with its last words."""
     command = [str(bench.stack.commands / "python"), str(PROBES / "drawing.py"), *words]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=False)
-    if ran.returncode:
-        raise CannotMeasure(f"the panel was not drawn: {(ran.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
-    found: dict[str, Any] = json.loads(ran.stdout)
+    found: dict[str, Any] = json.loads(ran(command, LONGEST_S, "the panel was not drawn").stdout)
     return found
