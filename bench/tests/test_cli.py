@@ -135,6 +135,7 @@ def test_a_full_disk_is_told_and_what_was_there_is_kept(serving: Serving, tmp_pa
 
     assert (ran.returncode, ran.stderr.count("\n")) == (2, 1), ran.stderr
     assert "can't be written: File too large" in ran.stderr
+    assert "list_medicines" in ran.stdout, "what was measured is shown, though it can't be kept"
     assert (tmp_path / results.COMPLETE).read_text() == before
     assert not list(tmp_path.glob("*.new"))
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from dosette_bench import baseline, box, comparison, results, seeding, side_by_side, targets, terminal, trend
 from dosette_bench.bench import FULL, ONCE, QUICK
 from dosette_bench.comparison import Comparison
-from dosette_bench.errors import CannotMeasure, meant
+from dosette_bench.errors import CannotMeasure, NotWritten, meant
 from dosette_bench.report import write_report
 from dosette_bench.run import Plan, run, says_something
 from dosette_bench.stack import Stack
@@ -46,7 +46,12 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
 def measure(asked: argparse.Namespace) -> int:
     """Measures the suites that are named."""
     console = terminal.console(quiet=asked.quiet)
-    document = run(_plan(asked), console)
+    try:
+        document = run(_plan(asked), console)
+    except NotWritten as error:
+        if error.document:
+            terminal.show(error.document, console)
+        raise
     if not says_something(document):
         console.print(
             f"It was interrupted before anything was measured; what is in {asked.out} stays.", highlight=False

@@ -2,10 +2,17 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class CannotMeasure(Exception):
     """What stands in the way, which, and what to do."""
+
+
+class NotWritten(CannotMeasure):
+    """A file could not be written; `document` is what was measured by then, if anything was."""
+
+    document: Any = None
 
 
 def meant(word: str, known: Iterable[str]) -> str:

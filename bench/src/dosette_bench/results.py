@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema_rs
 
 from dosette_bench import targets
-from dosette_bench.errors import CannotMeasure
+from dosette_bench.errors import CannotMeasure, NotWritten
 from dosette_bench.figures import histogram, summed_up
 from dosette_bench.samples import Series
 
@@ -167,7 +167,7 @@ def part(document: Document, suite: str) -> Document:
 
 
 def write(folder: Path, name: str, document: Document) -> Path:
-    """Whole or not at all. Raises CannotMeasure when the folder can't be written."""
+    """Whole or not at all. Raises NotWritten when the folder can't be written."""
     return write_text(folder, name, json.dumps(document, separators=(",", ":")) + "\n")
 
 
@@ -181,7 +181,7 @@ def write_text(folder: Path, name: str, text: str) -> Path:
     except OSError as error:
         if folder.is_dir():
             new.unlink(missing_ok=True)
-        raise CannotMeasure(f"{path} can't be written: {error.strerror}; say --out FOLDER") from None
+        raise NotWritten(f"{path} can't be written: {error.strerror}; say --out FOLDER") from None
     return path
 
 

@@ -19,7 +19,7 @@ from rich.console import Console
 from dosette import __version__
 from dosette_bench import box, calibration, k6, machine, results, seeding, targets
 from dosette_bench.bench import FULL, Bench, Sizes
-from dosette_bench.errors import CannotMeasure, meant
+from dosette_bench.errors import CannotMeasure, NotWritten, meant
 from dosette_bench.progress import Shown
 from dosette_bench.results import NOT_TRIED, Document
 from dosette_bench.samples import Series
@@ -94,6 +94,9 @@ def run(plan: Plan, console: Console) -> Document:
                 _once(doing, watcher)
         except KeyboardInterrupt:
             interrupted = True
+        except NotWritten as error:
+            error.document = document(doing, interrupted=True)
+            raise
     if plan.only and not interrupted and not any(found.series or found.reason for found in doing.found.values()):
         raise CannotMeasure(_fits_nothing(plan))
     return _write(doing, interrupted, finished=True)

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from dosette_bench.errors import CannotMeasure
+from dosette_bench.errors import CannotMeasure, meant
 from dosette_bench.suites import SUITES
 
 Row = Mapping[str, Any]
@@ -51,7 +51,10 @@ def _refuse_wrong(target: Any, name: str, sources: Mapping[str, str]) -> None:
     if not isinstance(target, dict):
         raise CannotMeasure(f"{where} is no object")
     if unknown := target.keys() - FIELDS:
-        raise CannotMeasure(f"{where} has the unknown field {min(unknown)}; known are {', '.join(sorted(FIELDS))}")
+        wrong = min(unknown)
+        raise CannotMeasure(
+            f"{where} has the unknown field {wrong}{meant(wrong, FIELDS)}; known are {', '.join(sorted(FIELDS))}"
+        )
     if missing := FIELDS - COMPARES.keys() - {EXCEPT} - target.keys():
         raise CannotMeasure(f"{where} lacks {min(missing)}")
     limits = [target[word] for word in COMPARES if word in target]
