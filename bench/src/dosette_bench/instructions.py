@@ -21,7 +21,8 @@ from dosette_bench.seeding import Cupboard
 from dosette_bench.stack import PROBES
 
 COUNTED = re.compile(r"I\s+refs:\s+([\d,]+)")
-WARM_UP, TIMES = 5, 600  # one start differs from another by 0.02 %, which is 0.2 % of so many requests
+WARM_UP = 5
+TIMES, QUICK_TIMES = 600, 200  # one start differs from another by 0.02 %, which is 0.2 % of so many requests, or 0.5 %
 LONGEST_S = 300
 BARE, DOSE = "bare", "DOSE"
 PREFIX = "instructions_"
@@ -90,7 +91,11 @@ def _counted(bench: Bench, kinds: Mapping[str, str], doses: Sequence[str]) -> di
             counts.append(count)
             bench.watcher.advance()
     base, *more = counts
-    return {name: (count - base) / TIMES for name, count in zip(kinds, more, strict=True)}
+    return {name: (count - base) / _times(bench) for name, count in zip(kinds, more, strict=True)}
+
+
+def _times(bench: Bench) -> int:
+    return QUICK_TIMES if bench.sizes.quick else TIMES
 
 
 def _count(bench: Bench, asked: Mapping[str, Any]) -> int:
@@ -98,7 +103,7 @@ def _count(bench: Bench, asked: Mapping[str, Any]) -> int:
     if valgrind is None:
         raise CannotMeasure("there is no valgrind here (Debian: apt install valgrind)")
     words = [valgrind, "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={os.devnull}"]
-    told = json.dumps({"token": bench.stack.token, "warm_up": WARM_UP, "times": TIMES, **asked})
+    told = json.dumps({"token": bench.stack.token, "warm_up": WARM_UP, "times": _times(bench), **asked})
     command = [*words, str(bench.stack.commands / "python"), str(PROBES / "instructions.py"), told]
     environment = {"DATABASE_URL": bench.stack.database_url("api"), "PYTHONHASHSEED": "0"}
     said = probe.ran(command, LONGEST_S, "cachegrind did not count", environment).stderr
