@@ -20,6 +20,7 @@ from dosette_scheduler.desk import Desk
 
 DUE = NOON + timedelta(minutes=30)
 _STATUSES = Statement("statuses_of_deliveries", "SELECT status FROM deliveries")
+_ALARMS = Statement("alarms_there_are", "SELECT kind FROM reminders WHERE dose_id IS NULL AND status = 'waiting'")
 
 
 @dataclass
@@ -223,3 +224,13 @@ def test_without_a_database_it_waits_and_goes_on(scene: Scene):
 def test_the_file_channel_stays_in_its_folder(tmp_path: Path, address: str):
     with pytest.raises(ChannelFailed, match="plain file name"):
         FileChannel(tmp_path / "deliveries").send(address, Message("key", "due", "text", NOON))
+
+
+def test_of_a_foreign_job_people_are_told_once(scene: Scene):
+    desk = scene.open()
+
+    for _ in range(2):
+        desk.refused()
+        desk.turn(Event())
+
+    assert scene.database_of("api").run(_ALARMS, scene.home.console) == [("foreign_job",)]

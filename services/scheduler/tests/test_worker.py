@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from threading import Event
 
 import pytest
 from redis import Redis
@@ -55,7 +56,8 @@ def test_what_is_urgent_is_heard_first(redis: Redis, rung: list[str]):
 def test_a_callable_that_is_not_on_the_list_is_refused_and_not_run(
     redis: Redis, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    proof = tmp_path / "ran"
+    proof, refused = tmp_path / "ran", Event()
+    jobs.serve(lambda ids: None, refused.set)
     Queue(DELIVERIES_QUEUE, connection=redis, serializer=JSONSerializer).enqueue_call("os.mkdir", args=(str(proof),))
 
     with caplog.at_level(logging.ERROR, "dosette_scheduler"):
@@ -63,6 +65,7 @@ def test_a_callable_that_is_not_on_the_list_is_refused_and_not_run(
 
     assert not proof.exists()
     assert "not on the list" in caplog.text
+    assert refused.is_set()
 
 
 def test_a_callback_that_rides_on_a_job_of_ours_is_not_run(redis: Redis, rung: list[str]):

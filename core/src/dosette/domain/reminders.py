@@ -13,6 +13,7 @@ DOSE, LOW_STOCK, COULD_NOT_REMIND = "dose", "low_stock", "could_not_remind"
 BACKUP_OLD, PANEL_SILENT, CLOCK_WRONG, REDIS_AWAY = "backup_old", "panel_silent", "clock_wrong", "redis_away"
 DISK_FILLING, DISK_FULL = "disk_filling", "disk_full"
 BACKUP_FAILED, RESTORED = "backup_failed", "restored"
+FOREIGN_JOB = "foreign_job"
 ALARMS = (
     LOW_STOCK,
     COULD_NOT_REMIND,
@@ -24,6 +25,7 @@ ALARMS = (
     CLOCK_WRONG,
     REDIS_AWAY,
     DISK_FILLING,
+    FOREIGN_JOB,
 )
 
 NAG = timedelta(minutes=15)
@@ -327,9 +329,10 @@ _RANK = {
     MISSED: 5,
     CLOCK_WRONG: 6,
     PANEL_SILENT: 7,
-    REDIS_AWAY: 8,
-    BACKUP_FAILED: 9,
-    BACKUP_OLD: 10,
+    FOREIGN_JOB: 8,
+    REDIS_AWAY: 9,
+    BACKUP_FAILED: 10,
+    BACKUP_OLD: 11,
 }
 _ALARM_TEXTS = {
     COULD_NOT_REMIND: "Dosette could not remind of a dose: look at the reminders in the pages",
@@ -340,6 +343,7 @@ _ALARM_TEXTS = {
     CLOCK_WRONG: "the clocks of the server and of a panel disagree by more than a minute: look which one is wrong",
     DISK_FILLING: "the server's disk is more than 85 % full: make room before doses can't be saved any more",
     DISK_FULL: "the server's disk is more than 95 % full: make room now, or doses can't be saved",
+    FOREIGN_JOB: "somebody put a job into the server's queue that is none of Dosette's; it was refused: look who reaches Redis",
     REDIS_AWAY: "Redis is out of reach: reminders go on more slowly, panels don't hear of changes",
 }
 

@@ -18,6 +18,7 @@ ALARMS = {
     "could_not_remind": "Could not remind: see the pages.",
     "disk_full": "The server's disk is full.",
     "clock_wrong": "Clocks disagree: see the pages.",
+    "foreign_job": "A stranger is in the queue.",
     "redis_away": "The server is slow to hear.",
     "backup_failed": "The backup failed.",
     "backup_old": "The backup is too old.",

@@ -16,11 +16,11 @@ from itertools import groupby
 from queue import Empty, SimpleQueue
 from threading import Event
 
-from dosette.actions import reminders
+from dosette.actions import alarms, reminders
 from dosette.actions.reminders import LEASE, ClaimedDelivery, Sent
 from dosette.clock import Clock, longest_wait_s
 from dosette.domain.errors import Unavailable
-from dosette.domain.reminders import wording
+from dosette.domain.reminders import FOREIGN_JOB, wording
 from dosette.faults import fp
 from dosette.metrics import counter, gauge, histogram
 from dosette.storage.connection import Database
@@ -64,6 +64,7 @@ class Desk:
     progress: float = field(default_factory=time.monotonic)
     _inbox: "SimpleQueue[Sequence[str] | _Done | None]" = field(default_factory=SimpleQueue)
     _known: set[str] = field(default_factory=set)
+    _was_refused: Event = field(default_factory=Event)
     _unrecorded: list[_Done] = field(default_factory=list)
     _under_way: dict[str, tuple[str, float]] = field(default_factory=dict)
     _hungry: set[str] = field(default_factory=set)
@@ -80,6 +81,11 @@ class Desk:
     def rung(self, ids: Sequence[str]) -> None:
         """Somebody rang for these deliveries."""
         self._inbox.put(ids)
+
+    def refused(self) -> None:
+        """Somebody put a job into Redis that is none of ours: people are told, at the next turn."""
+        self._was_refused.set()
+        self._inbox.put(None)
 
     def run(self, stopping: Event) -> None:
         while not stopping.is_set():
@@ -100,6 +106,7 @@ class Desk:
         try:
             self._record()
             self._claim()
+            self._tell_of_strangers()
         except Unavailable as error:
             log.warning("the database is out of reach", extra={"error": str(error.__cause__ or error)})
             stopping.wait(RETRY_S)
@@ -172,6 +179,12 @@ class Desk:
             self._look_for_suspects(now)
         if is_time:
             self._swept_at = time.monotonic()
+
+    def _tell_of_strangers(self) -> None:
+        """Once, until somebody dismisses it."""
+        if self._was_refused.is_set():
+            alarms.raise_everywhere(self.database, FOREIGN_JOB, self.clock())
+            self._was_refused.clear()
 
     def _look_for_suspects(self, now: datetime) -> None:
         """One at a time: so the one that ends the process takes no innocent along twice, and alone is given up in the end."""

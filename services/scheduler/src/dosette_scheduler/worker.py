@@ -52,6 +52,7 @@ class ListedJob(Job):
         if self.func_name not in ALLOWED:
             _refused.inc()
             log.error("a job was refused: its callable is not on the list", extra={"job_id": self.id})
+            jobs.refuse()
             raise ForbiddenCallable(self.func_name)
         return super().func
 
@@ -105,7 +106,7 @@ def main() -> None:
         links_of(env),
         goes_on=process.goes_on,
     )
-    jobs.serve(desk.rung)
+    jobs.serve(desk.rung, desk.refused)
     serve_metrics(started.common.metrics_bind, desk.is_alive)
     desk_thread = Thread(target=_run_or_end, args=(desk, started.stopping), name="desk", daemon=True)
     desk_thread.start()
