@@ -16,13 +16,14 @@ from dosette_local.ports import free_port
 from dosette_scheduler import certificate
 
 METRIC = "dosette_certificate_expiry_timestamp_seconds"
+NOT_BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
 NOT_AFTER = datetime(2027, 5, 1, 12, tzinfo=UTC)
 
 
 @contextmanager
 def _served(not_after: datetime) -> Iterator[int]:
     """The port of a server with a certificate of an authority that nobody knows."""
-    issued = trustme.CA().issue_cert("localhost", not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=not_after)
+    issued = trustme.CA().issue_cert("localhost", not_before=NOT_BEFORE, not_after=not_after)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     issued.configure_cert(context)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -43,7 +44,7 @@ def _shake_hands(listener: socket.socket, context: ssl.SSLContext) -> None:
 @pytest.mark.parametrize("not_after", [NOT_AFTER, datetime(2021, 1, 1, tzinfo=UTC)], ids=["valid", "run out"])
 def test_the_date_is_read_whoever_signed_it(not_after: datetime):
     with _served(not_after) as port:
-        assert certificate.expiry("localhost", port) == not_after.timestamp()
+        assert certificate.validity("localhost", port) == (NOT_BEFORE.timestamp(), not_after.timestamp())
 
 
 def test_it_is_told_to_prometheus():
@@ -61,4 +62,4 @@ def test_it_is_told_to_prometheus():
 
 def test_a_server_that_does_not_answer_is_an_error_that_names_it():
     with pytest.raises(OSError, match="refused"):
-        certificate.expiry("127.0.0.1", free_port())
+        certificate.validity("127.0.0.1", free_port())

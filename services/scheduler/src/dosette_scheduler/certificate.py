@@ -1,4 +1,4 @@
-"""When the certificate runs out that phones and browsers see at DOSETTE_PUBLIC_URL; looked at once an hour, where that is https."""
+"""From when until when the certificate holds that phones and browsers see at DOSETTE_PUBLIC_URL; looked at once an hour, where that is https."""
 
 import logging
 import socket
@@ -15,16 +15,17 @@ ANSWERS_S = 5.0
 _ANY_DATE = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME: one that ran out is to be read, too
 
 log = logging.getLogger(__name__)
-_expiry = gauge(
+_from = gauge("dosette_certificate_start_timestamp_seconds", "From when the certificate of DOSETTE_PUBLIC_URL holds")
+_until = gauge(
     "dosette_certificate_expiry_timestamp_seconds",
     "When the certificate of DOSETTE_PUBLIC_URL runs out; 0: it is not https, or nobody has seen it yet",
 )
 
 
-def expiry(host: str, port: int) -> float:
-    """Seconds since 1970. Whoever signed it is believed: here only its date is asked for. Raises OSError when nobody answers.
+def validity(host: str, port: int) -> tuple[float, float]:
+    """From when until when, in seconds since 1970. Whoever signed it is believed: here only its dates are asked for.
 
-    Seen first, then trusted alone: so OpenSSL reads it, and no library has to be shipped for that.
+    Seen first, then trusted alone: so OpenSSL reads it, and no library has to be shipped for that. Raises OSError when nobody answers.
     """
     seen = ssl.get_server_certificate((host, port), timeout=ANSWERS_S)
     context = ssl.create_default_context(cadata=seen)
@@ -34,7 +35,9 @@ def expiry(host: str, port: int) -> float:
         socket.create_connection((host, port), ANSWERS_S) as link,
         context.wrap_socket(link, server_hostname=host) as told,
     ):
-        return float(ssl.cert_time_to_seconds(str((told.getpeercert() or {})["notAfter"])))
+        known = told.getpeercert() or {}
+    from_s, until_s = (ssl.cert_time_to_seconds(str(known[date])) for date in ("notBefore", "notAfter"))
+    return from_s, until_s
 
 
 def look(url: str, stopping: Event) -> None:
@@ -43,9 +46,11 @@ def look(url: str, stopping: Event) -> None:
     host, port = parts.hostname or "", parts.port or 443
     while not stopping.is_set():
         try:
-            _expiry.set(expiry(host, port))
+            from_s, until_s = validity(host, port)
         except OSError as error:  # DNS, connection, handshake: what was seen last holds
             log.warning("the certificate could not be looked at", extra={"host": host, "error": str(error)})
             stopping.wait(TRY_AGAIN.total_seconds())
         else:
+            _from.set(from_s)
+            _until.set(until_s)
             stopping.wait(LOOK_EVERY.total_seconds())

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, product
 from queue import Empty, SimpleQueue
 from threading import Event
 
@@ -35,6 +35,7 @@ STUCK_AFTER_S = 45.0
 CLOSING_S = 8.0
 
 log = logging.getLogger(__name__)
+OUTCOMES = ("delivered", "failed", "parked")
 _deliveries = counter("dosette_deliveries", "Tellings through a channel", ("channel", "outcome"))
 _lag = histogram(
     "dosette_delivery_lag_seconds",
@@ -77,6 +78,8 @@ class Desk:
             name: ThreadPoolExecutor(channel.threads, thread_name_prefix=name)
             for name, channel in self.channels.items()
         }
+        for name, outcome in product(self.channels, OUTCOMES):
+            _deliveries.labels(name, outcome)  # known as 0, so that Prometheus sees the first one come
 
     def rung(self, ids: Sequence[str]) -> None:
         """Somebody rang for these deliveries."""
