@@ -22,7 +22,7 @@ SOURCES := $(foreach package,$(PACKAGES),$(package)/src)
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$each && break; done)
 
-.PHONY: help up down status secrets test check lint format types wheels lock bench chaos clean
+.PHONY: help up down status secrets test check lint format types wheels lock bench dashboards chaos clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -78,6 +78,9 @@ wheels: .venv/dev.stamp ## prove that a Raspberry Pi (arm64) finds a wheel for e
 
 bench: .venv/dev.stamp ## measure everything, in under ten minutes (ARGS="api --quick", ARGS=--help)
 	@$(BIN)/dosette-bench $(ARGS)
+
+dashboards: .venv/dev.stamp ## write grafana/dashboards/*.json anew from grafana/make_dashboards.py
+	@$(BIN)/python grafana/make_dashboards.py
 
 chaos: .venv/dev.stamp ## kill every part at random, 500 times over 5000 doses, in some 20 minutes (ARGS="--seed 1")
 	@$(BIN)/python -m tests.chaos --kills 500 --doses 5000 --seconds 1250 $(ARGS)

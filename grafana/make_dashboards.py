@@ -17,6 +17,7 @@ from grafana_foundation_sdk.models.dashboard import (
     ThresholdsMode,
     ValueMap,
     ValueMappingResult,
+    VariableOption,
     VariableRefresh,
     VariableSort,
 )
@@ -33,13 +34,20 @@ Panel = Builder[dashboard.dashboard.Panel]
 
 def all_of_them() -> dict[str, str]:
     """Text by file name."""
-    made = {"household": household(), "performance": performance(), "reminders": reminders(), "benchmarks": benchmarks()}
+    made = {
+        "household": household(),
+        "performance": performance(),
+        "reminders": reminders(),
+        "benchmarks": benchmarks(),
+    }
     return {f"{name}.json": _text(each) for name, each in made.items()}
 
 
 def household() -> dashboard.Dashboard:
     return (
-        _board("household", "Household health", "Whether everybody is told, everything is saved and every panel is well.")
+        _board(
+            "household", "Household health", "Whether everybody is told, everything is saved and every panel is well."
+        )
         .with_row(dashboard.Row("Is everybody told?"))
         .with_panel(
             number(
@@ -101,21 +109,21 @@ def household() -> dashboard.Dashboard:
         .with_row(dashboard.Row("The panels"))
         .with_panel(
             number(
-                "Panels that are silent",
-                "Paired panels that the server has not heard of for minutes. No power, or no Wi-Fi?",
+                "Panels reach the server",
+                "Whether the panel's last word to Redis was answered. While it is not, it goes on alone, from its plan.",
                 "short",
-                'max(dosette_panels{state="silent"})',
-                orange=1,
+                "min(dosette_panel_link_up)",
+                yes_no=True,
             )
         )
         .with_panel(
             number(
-                "Most silent panel",
-                "For how long the most silent panel has given no sign of life. Each gives one a minute.",
+                "Age of a panel's plan",
+                "How old the plan is that a panel goes by. It says so itself when that is too old.",
                 "s",
-                "max(dosette_panel_silence_seconds)",
-                orange=180,
-                red=600,
+                "max(dosette_panel_plan_age_seconds)",
+                orange=86400,
+                red=6 * 86400,
             )
         )
         .with_panel(
@@ -123,7 +131,7 @@ def household() -> dashboard.Dashboard:
                 "Presses on their way",
                 "Button presses that are saved on a panel and have not reached the server.",
                 "short",
-                "max(dosette_panel_waiting_presses)",
+                "max(dosette_panel_journal_presses)",
                 orange=1,
                 red=10,
             )
@@ -409,7 +417,11 @@ def performance() -> dashboard.Dashboard:
 
 def reminders() -> dashboard.Dashboard:
     return (
-        _board("reminders", "Reminders and queues", "Whether people are told on time, and where messages wait when they are not.")
+        _board(
+            "reminders",
+            "Reminders and queues",
+            "Whether people are told on time, and where messages wait when they are not.",
+        )
         .with_row(dashboard.Row("The objective: 99.5 of 100 messages within a minute, over 30 days"))
         .with_panel(
             number(
@@ -595,15 +607,18 @@ def reminders() -> dashboard.Dashboard:
 
 
 def benchmarks() -> dashboard.Dashboard:
-    run, trend = '{testid=~"$run"}', '{suite=~"$suite"}'
+    run = '{testid=~"$run"}'
     return (
-        _board("benchmarks", "Benchmarks and k6 runs", "A k6 run while it runs, and how dosette-bench's figures move.", refresh="5s")
+        _board(
+            "benchmarks",
+            "Benchmarks and k6 runs",
+            "A k6 run while it runs, and how dosette-bench's figures move.",
+            refresh="5s",
+        )
         .with_variable(_choice("run", "k6 run", "label_values(k6_http_reqs_total, testid)"))
         .with_variable(_choice("suite", "suite", "label_values(dosette_bench_figure, suite)"))
         .with_row(dashboard.Row("A k6 run, as its users see it"))
-        .with_panel(
-            number("Requests", "How many requests the run has made.", "short", f"sum(k6_http_reqs_total{run})")
-        )
+        .with_panel(number("Requests", "How many requests the run has made.", "short", f"sum(k6_http_reqs_total{run})"))
         .with_panel(
             number(
                 "Failed",
@@ -681,7 +696,8 @@ def benchmarks() -> dashboard.Dashboard:
                 "Newest result",
                 "How long ago the newest result was measured that `dosette-bench publish` has sent here.",
                 "s",
-                "time() - max(timestamp(last_over_time(dosette_bench_figure[60d])))",
+                "time() - max(last_over_time(dosette_bench_run_timestamp_seconds[60d]))",
+                span=12,
             )
         )
         .with_panel(
@@ -691,6 +707,7 @@ def benchmarks() -> dashboard.Dashboard:
                 "short",
                 "sum(last_over_time(dosette_bench_missed[60d]))",
                 red=1,
+                span=12,
             )
         )
         .with_panel(
@@ -698,16 +715,25 @@ def benchmarks() -> dashboard.Dashboard:
                 "Times",
                 "Each operation's time, as it was measured: compare one machine with itself.",
                 "ms",
-                ("{{operation}} ({{machine}})", f'dosette_bench_figure{trend[:-1]},unit="ms"}}'),
+                ("{{operation}} ({{machine}})", _at_each_run("ms")),
                 points=True,
             )
         )
         .with_panel(
             chart(
-                "Instructions",
-                "What repeats to a thousandth on any machine: instructions that a request costs.",
+                "Counts",
+                "What repeats on any machine: instructions that a request costs, statements, rows.",
                 "short",
-                ("{{operation}}", f'dosette_bench_figure{trend[:-1]},unit="instructions"}}'),
+                ("{{suite}} {{operation}}", _at_each_run("count")),
+                points=True,
+            )
+        )
+        .with_panel(
+            chart(
+                "Ratios",
+                "A cost against that of a bare answer of the same run: the machine's moods hit both.",
+                "short",
+                ("{{suite}} {{operation}}", _at_each_run("ratio")),
                 points=True,
             )
         )
@@ -716,7 +742,7 @@ def benchmarks() -> dashboard.Dashboard:
                 "Memory",
                 "Megabytes by operation.",
                 "decmbytes",
-                ("{{operation}} ({{machine}})", f'dosette_bench_figure{trend[:-1]},unit="MB"}}'),
+                ("{{operation}} ({{machine}})", _at_each_run("MB")),
                 points=True,
             )
         )
@@ -734,6 +760,7 @@ def number(
     low_is_bad: tuple[float, float] | None = None,
     yes_no: bool = False,
     decimals: int | None = None,
+    span: int = 6,
 ) -> Panel:
     """One figure, its colour the answer: green below `orange`, or (`low_is_bad`) red below the first and orange below the second."""
     steps = [("green", None), ("orange", orange), ("red", red)]
@@ -748,7 +775,7 @@ def number(
         .unit(unit)
         .datasource(PROMETHEUS)
         .height(4)
-        .span(6)
+        .span(span)
         .color_mode(BigValueColorMode.BACKGROUND)
         .graph_mode(BigValueGraphMode.NONE)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
@@ -761,19 +788,22 @@ def number(
 
 
 def chart(title: str, what: str, unit: str, *asked: Query, points: bool = False) -> Panel:
-    """Lines over time, from zero; `points` where a value stands for a run and not for a time."""
+    """Lines over time, from zero; `points`: of two months, each value that of a run."""
     panel = timeseries.Panel().title(title).description(what).unit(unit).datasource(PROMETHEUS).height(8).span(8).min(0)
     for number_, (name, query) in enumerate(asked):
         panel.with_target(_query(number_, name, query))
-    return panel.span_nulls(True).point_size(8) if points else panel
+    return panel.time_from("60d").span_nulls(True).point_size(8) if points else panel
+
+
+def _at_each_run(unit: str) -> str:
+    """A result is one point in time, which would be shown for five minutes only."""
+    return f'last_over_time(dosette_bench_figure{{suite=~"$suite",unit="{unit}"}}[$__rate_interval])'
 
 
 def _within(buckets: str) -> list[Query]:
     name, brace, matchers = buckets.partition("{")
     asked = f"{name}{brace}{matchers}[$__rate_interval]"
-    return [
-        (told, f"histogram_quantile({share}, sum by (le) (rate({asked})))") for told, share in PERCENTILES
-    ]
+    return [(told, f"histogram_quantile({share}, sum by (le) (rate({asked})))") for told, share in PERCENTILES]
 
 
 def _query(number_: int, name: str, asked: str) -> prometheus.Dataquery:
@@ -800,6 +830,7 @@ def _choice(name: str, label: str, asked: str) -> dashboard.QueryVariable:
         .sort(VariableSort.ALPHABETICAL_DESC)
         .include_all(True)
         .all_value(".*")
+        .current(VariableOption(selected=True, text="All", value="$__all"))
     )
 
 

@@ -17,6 +17,7 @@ GUIDES = (
     "docs/troubleshooting.md",
     "docs/backup.md",
     "docs/upgrade.md",
+    "docs/monitoring.md",
 )
 SERVICES = set(yaml.safe_load((ROOT / "compose.yaml").read_text())["services"])
 SETTINGS = set(re.findall(r"^#([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))

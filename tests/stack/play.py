@@ -340,9 +340,11 @@ def send_a_run(stack: "Stack", api: "Api") -> None:
 
 
 def asked_by_panels() -> Iterator[tuple[str, str]]:
-    """Every question of the k6 dashboard, by its panel's title."""
-    for panel in json.loads((ROOT / "grafana/dashboards/k6.json").read_text())["panels"]:
-        for target in panel["targets"]:
+    """Every question about k6, by its panel's title; the others are asked in tests/monitoring."""
+    for panel in json.loads((ROOT / "grafana/dashboards/benchmarks.json").read_text())["panels"]:
+        for target in panel.get("targets", ()):
+            if "k6_" not in target["expr"]:
+                continue
             yield panel["title"], target["expr"].replace("$run", "play").replace("$__rate_interval", "1m")
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from dosette_bench import baseline, box, comparison, results, seeding, side_by_side, targets, terminal, trend
+from dosette_bench import baseline, box, comparison, publish, results, seeding, side_by_side, targets, terminal, trend
 from dosette_bench.bench import FULL, ONCE, QUICK
 from dosette_bench.comparison import Comparison
 from dosette_bench.errors import CannotMeasure, NotWritten, meant
@@ -20,6 +20,7 @@ from dosette_bench.stack import Stack
 from dosette_bench.suites import SUITES
 
 OUT = Path(".benchmarks")
+PROMETHEUS = "http://127.0.0.1:9090/api/v1/write"
 AB_ROUNDS = 30
 GATES = {"all": targets.KINDS, "counts": ("count", "ratio")}
 HOLDS, MISSED, CANNOT, INTERRUPTED = 0, 1, 2, 130
@@ -103,6 +104,18 @@ def keep(asked: argparse.Namespace) -> int:
         f"wrote {baseline.save(results.read(asked.out), asked.out, asked.name)}"
         + (f" in place of {before}" if before else "")
     )
+    return HOLDS
+
+
+def send(asked: argparse.Namespace) -> int:
+    """Sends every result that is kept to Prometheus, for Grafana's dashboard of the trend."""
+    kept = trend.collect(asked.out)
+    if not kept.documents:
+        raise CannotMeasure(f"no result is kept in {asked.out}/history: run dosette-bench first")
+    figures = publish.publish(kept.documents, asked.to)
+    print(f"sent {figures} figures of {len(kept.documents)} results to {asked.to}")
+    for line in kept.skipped:
+        print(f"left out: {line}")
     return HOLDS
 
 
@@ -247,12 +260,19 @@ def _of_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--page", type=Path, default=OUT / "report.html", metavar="FILE")
 
 
+def _of_publish(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--to", default=PROMETHEUS, metavar="URL", help=f"where it takes what is written ({PROMETHEUS})"
+    )
+
+
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "compare": compare,
     "ab": ab,
     "trend": show_trend,
     "baseline": keep,
     "report": report,
+    "publish": send,
 }
 ARGUMENTS: Mapping[str, Callable[[argparse.ArgumentParser], Any]] = {
     "compare": _of_compare,
@@ -260,6 +280,7 @@ ARGUMENTS: Mapping[str, Callable[[argparse.ArgumentParser], Any]] = {
     "trend": _of_trend,
     "baseline": _of_baseline,
     "report": _of_report,
+    "publish": _of_publish,
 }
 
 

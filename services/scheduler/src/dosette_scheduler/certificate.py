@@ -1,4 +1,4 @@
-"""From when until when the certificate holds that phones and browsers see at DOSETTE_PUBLIC_URL; looked at once an hour, where that is https."""
+"""From when until when the certificate holds that phones see at DOSETTE_PUBLIC_URL; looked at once an hour, where that is https."""
 
 import logging
 import socket
