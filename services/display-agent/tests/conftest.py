@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def sealed_by_the_server(plan: Plan, key: str = KEY) -> bytes:
 
 
 def _text(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(Decimal(str(value)))
+    return value.isoformat() if isinstance(value, date) else str(Decimal(str(value)))
 
 
 @pytest.fixture

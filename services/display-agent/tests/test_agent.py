@@ -4,22 +4,29 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 from PIL import Image
 
+from dosette.contracts.plan import LowStock
 from dosette.testing import NOON, a_dose, a_plan
-from dosette_display.agent import Agent
+from dosette_display import words
+from dosette_display.agent import VIEW_S, Agent
 from dosette_display.answers import Answer
 from dosette_display.journal import Journal
-from dosette_display.keys import Gesture
+from dosette_display.keys import Gesture, Screen, Wiring
 from dosette_display.lamp import Light
 from dosette_display.panels import PanelFault
 from dosette_display.plan_store import PlanStore
 
 MINUTE = timedelta(minutes=1)
+
+
+def a_low_stock() -> LowStock:
+    return LowStock("Ana", "Metformin", "500 mg", Decimal(4), "tablet", 4, NOON.date())
 
 
 @dataclass
@@ -81,6 +88,13 @@ class Desk:
         self.agent.press(Gesture("hold" if kind == "undo" else kind), self.agent.look())
         self.redraw()
         return self.answers[-1]
+
+    def choose(self, text: str) -> None:
+        """Opens the menu and goes to this entry."""
+        self.press("hold")
+        while (page := self.agent.look().page).choices[page.chosen].text != text:
+            self.press("snooze")
+        self.press("take")
 
     @property
     def title(self) -> str:
@@ -177,7 +191,225 @@ def test_only_the_doses_that_fit_on_the_panel_are_taken(desk):
     desk.redraw()
 
     assert desk.press().said == "saved: take, 3 doses"
-    assert desk.title == "3 done, hold: undo"
+    assert desk.title == "Taken · saving"
+    assert len(desk.agent.look().page.due) == 2
+
+
+def test_a_hasty_second_push_takes_nothing_that_was_not_read(desk):
+    desk.hear(*(a_dose() for _ in range(5)))
+    desk.redraw()
+
+    desk.press()
+    hasty = desk.press()
+
+    assert (hasty.saved, hasty.said) == (False, "no dose changed: 2 doses due")
+    assert desk.title == "2 due"
+    assert desk.press().said == "saved: take, 2 doses"
+    assert len(desk.journal.waiting()) == 2
+
+
+def test_what_else_is_due_comes_back_by_itself(desk):
+    desk.hear(a_dose(), *(a_dose(member="Bruno") for _ in range(4)))
+    desk.redraw()
+    desk.press()
+
+    desk.now += timedelta(seconds=20)
+    desk.redraw()
+
+    assert desk.title == "3 due"
+
+
+def test_a_dose_is_skipped_for_the_reason_that_was_chosen(desk):
+    desk.hear(dose := a_dose())
+    desk.redraw()
+
+    desk.press("skip")
+    desk.press("snooze")
+    answer = desk.press("take")
+
+    (press,) = desk.journal.waiting()
+    assert (answer.said, press.kind, press.dose_ids, press.reason) == (
+        "saved: skip, 1 dose",
+        "skip",
+        (dose.id,),
+        words.REASONS[1],
+    )
+    assert desk.title == "Skipped · saving"
+
+
+def test_leaving_the_question_why_skips_nothing(desk):
+    desk.hear(a_dose())
+    desk.redraw()
+
+    desk.press("skip")
+    desk.press("skip")
+
+    assert desk.title == "Due now"
+    assert not desk.journal.waiting()
+
+
+def test_a_snoozed_dose_stays_on_the_screen_and_can_be_taken(desk):
+    desk.hear(dose := a_dose())
+    desk.redraw()
+
+    assert desk.press("snooze").said == "saved: snooze, 1 dose"
+    assert desk.title == "Snoozed until 12:15 · saving"
+    desk.now += timedelta(seconds=30)
+    desk.redraw()
+    page = desk.agent.look().page
+    assert (page.title, page.takes) == ("Snoozed until 12:15", (dose.id,))
+    assert desk.press().said == "saved: take, 1 dose"
+
+
+def test_a_snoozed_dose_is_due_again_when_its_time_is_over(desk):
+    desk.hear(a_dose())
+    desk.redraw()
+    desk.press("snooze")
+
+    desk.now += timedelta(minutes=15)
+    desk.redraw()
+
+    assert desk.title == "Due now"
+
+
+def test_a_dose_whose_window_ends_before_a_snooze_would_is_not_snoozed(desk):
+    desk.hear(a_dose(width=timedelta(minutes=15)))
+    desk.redraw()
+
+    answer = desk.press("snooze")
+
+    assert (answer.saved, desk.title) == (False, "Too late to snooze")
+
+
+def test_somebody_who_goes_away_from_a_menu_leaves_what_is_due(desk):
+    desk.hear(a_dose())
+    desk.redraw()
+    desk.press("hold")
+    assert desk.title == "What else?"
+
+    view, until = desk.agent._view
+    desk.agent._view = view, until - VIEW_S
+    desk.redraw()
+
+    assert desk.title == "Due now"
+
+
+def test_a_dose_that_falls_due_ends_whatever_was_looked_at(desk):
+    desk.hear(a_dose(NOON + timedelta(minutes=1)))
+    desk.redraw()
+    desk.press("snooze")
+    assert desk.title == "Today"
+
+    desk.now += timedelta(minutes=1)
+    desk.redraw()
+
+    assert desk.title == "Due now"
+
+
+def test_a_menu_names_the_doses_that_it_was_opened_on_and_not_those_that_came(desk):
+    desk.hear(dose := a_dose())
+    desk.redraw()
+    desk.press("skip")
+    asked = desk.agent.look()
+
+    desk.hear(dose, a_dose(member="Bruno"))
+    desk.redraw()
+    desk.agent.press(Gesture.TAKE, asked)
+
+    assert [press.dose_ids for press in desk.journal.waiting()] == [(dose.id,)]
+
+
+def test_a_dose_taken_by_phone_closes_the_menu_about_it(desk):
+    desk.hear(dose := a_dose())
+    desk.redraw()
+    desk.press("skip")
+
+    desk.hear(replace(dose, status="taken", resolved_at=desk.now))
+    desk.redraw()
+
+    assert desk.title == "Taken"
+
+
+def test_with_one_button_a_dose_is_taken_by_a_push_and_undone_by_holding(desk):
+    desk.agent.wiring = Wiring.ONE
+    desk.hear(a_dose())
+    desk.redraw()
+
+    assert desk.press("button").said == "saved: take, 1 dose"
+    assert desk.press("hold").said == "saved: undo, 1 dose"
+    assert desk.title == "Due now"
+
+
+def test_with_one_button_a_dose_is_skipped_through_the_menu(desk):
+    desk.agent.wiring = Wiring.ONE
+    desk.hear(dose := a_dose())
+    desk.redraw()
+
+    desk.press("hold")
+    while desk.agent.look().page.choices[desk.agent.look().page.chosen].text != "Skip …":
+        desk.press("button")
+    desk.press("hold")
+    desk.press("hold")
+
+    (press,) = desk.journal.waiting()
+    assert (press.kind, press.dose_ids, press.reason) == ("skip", (dose.id,), words.REASONS[0])
+
+
+def test_with_one_button_an_idle_panel_goes_round_and_comes_back(desk):
+    desk.agent.wiring = Wiring.ONE
+    desk.hear(*(a_dose(NOON + timedelta(hours=count)) for count in (3, 4, 5)), low=(a_low_stock(),))
+    desk.redraw()
+
+    seen = [desk.agent.look().page.screen]
+    for _ in range(6):
+        desk.press("button")
+        seen.append(desk.agent.look().page.screen)
+
+    assert list(dict.fromkeys(seen)) == [Screen.NEXT, Screen.TODAY, Screen.LOW]
+    assert seen.count(Screen.NEXT) >= 2
+    assert not desk.journal.waiting()
+
+
+def test_doses_are_stepped_through_one_by_one(desk):
+    doses = [a_dose(medicine=name) for name in ("Apixaban", "Bisoprolol", "Metformin")]
+    desk.hear(*doses)
+    desk.redraw()
+    desk.choose("One by one")
+
+    taken = []
+    for _ in doses:
+        page = desk.agent.look().page
+        assert len(page.rows) == 1
+        desk.press()
+        taken.append(page.rows[0].dose_id)
+        desk.press()
+
+    assert taken == [dose.id for dose in doses]
+    assert [press.dose_ids for press in desk.journal.waiting()] == [(dose.id,) for dose in doses]
+
+
+def test_one_person_s_doses_can_be_taken_alone(desk):
+    desk.hear(hers := a_dose(), a_dose(member="Bruno"))
+    desk.redraw()
+
+    desk.choose("Only Ana")
+    desk.press()
+
+    assert [press.dose_ids for press in desk.journal.waiting()] == [(hers.id,)]
+
+
+def test_a_full_card_is_said_after_a_menu_too(desk, monkeypatch):
+    desk.hear(a_dose())
+    desk.redraw()
+    desk.press("skip")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    desk.press("take")
+
+    assert (desk.title, len(desk.agent.look().page.rows)) == ("NOT SAVED, press again", 1)
 
 
 def test_an_acknowledged_press_leaves_the_journal(desk):

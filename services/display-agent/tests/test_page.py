@@ -10,7 +10,8 @@ from dosette import testing
 from dosette.contracts.plan import Plan
 from dosette.testing import NOON, a_dose, a_press
 from dosette_display import agent
-from dosette_display.page import Mark, Notice, State, changes_at, page_of
+from dosette_display.keys import Act, Screen
+from dosette_display.page import Mark, Notice, State, View, changes_at, page_of
 
 DEVICE = "device"
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -132,9 +133,16 @@ def test_a_press_can_be_undone_for_two_minutes():
 def test_a_press_can_be_undone_while_another_dose_is_due():
     taken, due = a_dose(status="taken", resolved_at=NOON), a_dose()
 
-    page = page_of(a_plan(taken, due), NOON, State(last=a_press(DEVICE, taken.id)))
+    plan, state = a_plan(taken, due), State(last=a_press(DEVICE, taken.id))
 
-    assert (page.title, page.takes, page.undoes) == ("1 done, hold: undo", (due.id,), (taken.id,))
+    answer, later = page_of(plan, NOON, state), page_of(plan, NOON + 20 * SECOND, state)
+    menu = page_of(
+        plan, NOON, State(last=state.last, confirmed=state.last.id, view=View(Screen.MENU, over=later, due=later.due))
+    )
+
+    assert (answer.title, answer.takes, answer.undoes, answer.lines) == ("Taken", (), (taken.id,), ("1 more is due.",))
+    assert (later.title, later.takes, later.undoes) == ("Due now", (due.id,), (taken.id,))
+    assert (menu.choices[0].text, menu.choices[0].act) == ("Undo the last dose", Act.UNDO)
 
 
 def test_a_skipped_dose_is_marked_skipped():
@@ -176,7 +184,7 @@ def test_the_page_changes_at_no_other_time_than_it_said():
         assert page_of(plan, before, NOTHING) == page_of(plan, now, NOTHING)
         now, changes = change, changes + 1
 
-    assert changes == 9  # opens, due, late and closes of two doses, and midnight
+    assert changes == 11  # opens, due, late, too late to snooze, and closes of two doses, and midnight
 
 
 def test_an_offline_panel_says_since_when_and_goes_on_reminding():
@@ -201,10 +209,31 @@ def test_after_the_end_of_the_plan_nothing_is_claimed_and_nothing_can_be_taken()
     assert (page.title, page.alarm, page.rows, page.takes) == ("NOT UP TO DATE", True, (), ())
 
 
-def test_a_clock_far_behind_the_plan_is_not_believed():
-    page = page_of(a_plan(a_dose()), datetime.fromisoformat("1970-01-01T00:10:00+00:00"), NOTHING)
+BOOTED = datetime.fromisoformat("1970-01-01T00:10:00+00:00")
 
-    assert (page.title, page.rows, page.takes) == ("CLOCK NOT SET", (), ())
+
+def test_a_clock_far_behind_the_plan_is_not_believed_and_what_is_planned_is_shown_without_a_word_about_now():
+    page = page_of(a_plan(a_dose(), issued_at=NOON - HOUR), BOOTED, NOTHING)
+
+    assert (page.title, marks(page), page.rows[0].time, page.takes) == ("CLOCK NOT SET", [Mark.LISTED], "Wed 12:00", ())
+    assert (page.as_of, page.valid_until) == ("Wed 11:00", "11 Mar")
+
+
+def test_without_a_clock_one_dose_can_be_shown_by_itself_and_recorded():
+    plan = a_plan(dose := a_dose(), a_dose(NOON + HOUR), issued_at=NOON - HOUR)
+
+    page = page_of(plan, BOOTED, State(view=View(Screen.STEP, dose_id=dose.id)))
+
+    assert (page.title, len(page.rows), page.takes, page.snoozes) == ("CLOCK NOT SET", 1, (dose.id,), ())
+
+
+def test_a_dose_recorded_without_a_clock_is_no_longer_offered():
+    plan = a_plan(dose := a_dose(), later := a_dose(NOON + HOUR), issued_at=NOON - HOUR)
+    press = a_press(DEVICE, dose.id, at=BOOTED)
+
+    page = page_of(plan, BOOTED, State(waiting=(press,), last=press))
+
+    assert [row.dose_id for row in page.rows] == [later.id]
 
 
 def test_a_notice_goes_when_what_it_is_about_does():

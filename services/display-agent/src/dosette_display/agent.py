@@ -28,18 +28,21 @@ from dosette_display.answers import Answer, contradiction, nothing_to
 from dosette_display.buzzer import Bell
 from dosette_display.draw import draw, fit
 from dosette_display.journal import Journal, NotSaved
-from dosette_display.keys import Gesture
+from dosette_display.keys import PRESSES, Act, Gesture, Wiring
 from dosette_display.lamp import Light
-from dosette_display.page import Notice, Page, State, changes_at, latest_by_dose, page_of
+from dosette_display.page import Choice, Notice, Page, State, View, changes_at, latest_by_dose, page_of
 from dosette_display.panels import Panel, PanelFault
 from dosette_display.panels.virtual import png
 from dosette_display.plan_store import PlanStore
 from dosette_display.refresh import Moment, Past
+from dosette_display.views import chosen, view_after
 
 LONGEST_WAIT_S = 10.0
 STUCK_AFTER_S = 30.0
 NOTICE_S = 10.0
 NOT_SAVED_S = 60.0
+VIEW_S = 60.0
+"""So long after the last push the panel goes back to what matters most."""
 LAMP_SAVED_S = 3.0
 LOST_AFTER = timedelta(seconds=30)
 SILENT_AFTER = timedelta(seconds=95)
@@ -94,6 +97,7 @@ class Agent:
     answered: Callable[[Answer], None] = lambda answer: None
     bell: Bell | None = None
     wire: Wire | None = None
+    wiring: Wiring = Wiring.THREE
     progress: float = field(default_factory=time.monotonic)
     elapsed_s: Callable[[], float] = boottime_s
     _past: Past = field(default_factory=Past)
@@ -103,6 +107,8 @@ class Agent:
     _notice: tuple[Notice, float] | None = None
     _last: Press | None = None
     _last_page: Page | None = None
+    _view: tuple[View, float] | None = None
+    _confirmed: str = ""
     _lamp_until: float | None = None
     _silent_from: float | None = None
     _changed: bool = True
@@ -139,12 +145,13 @@ class Agent:
         return Scene(self._past.page, self.clock(), self.elapsed_s())
 
     def press(self, gesture: Gesture, scene: Scene) -> None:
-        """Saves a press on what stood on the screen when the button went down; says on the screen why not."""
-        kind = "undo" if gesture is Gesture.HOLD else gesture.value
+        """Does what the gesture meant on what stood on the screen when the button went down: saves a press, or shows something else.
+        Says on the screen why not."""
         with self._lock:
             self._pressed_s = self.elapsed_s()
-            answer = self._pressed(kind, scene)
-        log.info("a button was pressed", extra={"kind": kind, "saved": answer.saved, "doses": answer.doses})
+            choice = chosen(scene.page, gesture)
+            answer = self._pressed(choice, scene) if choice.act in PRESSES else self._moved(choice, scene.page)
+        log.info("a button was pressed", extra={"act": choice.act, "saved": answer.saved, "doses": answer.doses})
         self.answered(answer)
         self.wake()
 
@@ -171,13 +178,37 @@ class Agent:
         self._lamp_until = None
         self.lamp.show(Light.SENDING)
 
-    def _pressed(self, kind: str, scene: Scene) -> Answer:
-        plan = self.plans.plan
-        dose_ids = self._named(kind, scene)
+    def _moved(self, choice: Choice, page: Page) -> Answer:
+        """Another screen; no dose is another for it."""
+        if choice.act is Act.NOTHING:
+            return Answer(False, f"nothing to do: the screen says {page.title}", "")
+        if choice.act is Act.WHY and not page.takes:
+            return self._nothing_to("skip", page)
+        if choice.act is Act.GO_ON:
+            return self._gone_on(page)
+        self._look_at(view_after(page, choice))
+        return Answer(False, f"no dose changed: {choice.act}", "")
+
+    def _gone_on(self, page: Page) -> Answer:
+        """To what else is due; else the answer stays, since a second push on a dose is no second taking."""
+        if not page.due:
+            return self._nothing_to("take", page)
+        self._confirmed = self._last.id if self._last else ""
+        return Answer(False, f"no dose changed: {words.doses(len(page.due))} due", "")
+
+    def _look_at(self, view: View | None) -> None:
+        self._view = (view, self.elapsed_s() + VIEW_S) if view else None
+
+    def _nothing_to(self, kind: str, page: Page) -> Answer:
+        answer = nothing_to(kind, self.plans.plan, page, self._last)
+        self._say(Notice(answer.on_screen, page.subject), NOTICE_S)
+        return answer
+
+    def _pressed(self, choice: Choice, scene: Scene) -> Answer:
+        plan, kind = self.plans.plan, choice.act.value
+        dose_ids = self._named(kind, scene.page)
         if plan is None or not dose_ids:
-            answer = nothing_to(kind, plan, scene.page, self._last)
-            self._say(Notice(answer.on_screen, scene.page.subject), NOTICE_S)
-            return answer
+            return self._nothing_to(kind, scene.page)
         press = Press(
             id=str(uuid.uuid4()),
             number=self.journal.next_number(plan.pressed),
@@ -188,17 +219,22 @@ class Agent:
             boot_id=BOOT_ID.read_text().strip(),
             boottime_s=scene.boottime_s,
             clock_synced=self.clock_synced(),
+            reason=choice.reason,
         )
-        return self._saved(press, scene.page)
+        answer = self._saved(press, scene.page)
+        self._look_at(view_after(scene.page, choice) if answer.saved else None)
+        return answer
 
-    def _named(self, kind: str, scene: Scene) -> tuple[str, ...]:
+    def _named(self, kind: str, page: Page) -> tuple[str, ...]:
         """Those the button spoke of, without those that a press of ours resolved before the picture could say so."""
         if kind == "undo":
-            return () if self._last is None or self._last.kind == "undo" else scene.page.undoes
-        resolved = {dose_id for dose_id, press in latest_by_dose(self.unsent()).items() if press.kind != "undo"}
-        if self._last and self._last_page is scene.page:
+            return () if self._last is None or self._last.kind == "undo" else page.undoes
+        resolved = {
+            dose_id for dose_id, press in latest_by_dose(self.unsent()).items() if press.kind in ("take", "skip")
+        }
+        if self._last and self._last_page is page:
             resolved.update(self._last.dose_ids)
-        return tuple(each for each in scene.page.takes if each not in resolved)
+        return tuple(each for each in (page.snoozes if kind == "snooze" else page.takes) if each not in resolved)
 
     def _saved(self, press: Press, page: Page) -> Answer:
         try:
@@ -274,6 +310,9 @@ class Agent:
             last=self._last,
             offline_since=self._offline_since(now),
             notice=notice[0] if notice and self.elapsed_s() < notice[1] else None,
+            view=self._view[0] if self._view and self.elapsed_s() < self._view[1] else None,
+            confirmed=self._confirmed,
+            wiring=self.wiring,
         )
 
     def _offline_since(self, now: datetime) -> datetime | None:
@@ -313,7 +352,7 @@ class Agent:
             waits.append((change - now).total_seconds())
         waits += [
             until - self.elapsed_s()
-            for until in (self._lamp_until, self._notice and self._notice[1])
+            for until in (self._lamp_until, self._notice and self._notice[1], self._view and self._view[1])
             if until and until > self.elapsed_s()
         ]
         return max(0.01, min(waits))

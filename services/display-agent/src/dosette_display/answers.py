@@ -31,6 +31,8 @@ def nothing_to(kind: str, plan: Plan | None, page: Page, last: Press | None) -> 
     """Why a press named no dose."""
     if plan is None:
         return Answer(False, f"nothing to {kind}: there is no plan yet", "No plan yet")
+    if kind == "snooze" and page.takes:
+        return Answer(False, "too late to snooze: the window of each dose ends before", "Too late to snooze")
     if kind == "undo":
         return Answer(False, "nothing to undo: no press of the last two minutes is on the screen", "Nothing to undo")
     pressed_before = last and set(page.takes) & set(last.dose_ids)
@@ -44,7 +46,7 @@ def contradiction(taken_in: Sequence[Press], plan: Plan) -> str | None:
     pressed, zone = latest_by_dose(taken_in), ZoneInfo(plan.zone)
     for dose in plan.doses:
         press = pressed.get(dose.id)
-        if press is None or press.kind == "undo":
+        if press is None or press.kind not in words.DONE:
             continue
         if dose.status == "pending":
             return "NOT COUNTED, see the pages"
@@ -56,7 +58,7 @@ def contradiction(taken_in: Sequence[Press], plan: Plan) -> str | None:
 def _already(kind: str, plan: Plan, page: Page, last: Press | None) -> Answer:
     done, time = "taken", page.rows[0].time
     if last and set(last.dose_ids) & {row.dose_id for row in page.rows}:
-        done = "skipped" if last.kind == "skip" else "taken"
+        done = words.DONE.get(last.kind, "taken")
         time = words.clock(last.at, ZoneInfo(plan.zone))
     elif page.rows[0].mark is Mark.SKIPPED:
         done = "skipped"

@@ -1,9 +1,10 @@
-"""The command `dosette-display`: `run` the agent, `press` a button of one with a virtual panel, or ask the `doctor`."""
+"""The command `dosette-display`: `run` the agent, `press` a button of one with a virtual panel, ask the `doctor`, or see the `demo`."""
 
 import argparse
 import fcntl
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from dosette_display.buzzer import TONE_HZ, Bell, Buzzer, Volume
 from dosette_display.crew import Crew, Watchdog
 from dosette_display.hardware import Hardware
 from dosette_display.journal import Journal
+from dosette_display.keys import Wiring
 from dosette_display.lamp import Lamp
 from dosette_display.link import Link, Talk
 from dosette_display.plan_store import PlanStore
@@ -44,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     wanted = _parser().parse_args(argv)
     if wanted.command == "run":
         sys.exit(run())
+    if wanted.command == "demo":
+        sys.exit(demo(wanted.sheet))
     sys.exit(doctor() if wanted.command == "doctor" else press(wanted.button, wanted.hold))
 
 
@@ -68,6 +72,28 @@ def press(button: str, hold_s: float | None) -> int:
         saved, said = False, str(error)
     print(said, file=sys.stdout if saved else sys.stderr)
     return 0 if saved else 1
+
+
+def demo(sheet: Path | None) -> int:
+    """Shows every screen on the panel, or writes them side by side into a PNG file."""
+    from dosette_display.demo import play, write_sheet
+
+    env = Environment(os.environ)
+    hardware = Hardware.of(env)
+    wiring = Wiring.of(hardware.buttons)
+    if sheet:
+        try:
+            write_sheet(sheet, hardware.size, wiring)
+        except OSError as error:
+            print(f"{sheet} can't be written: {error.strerror}", file=sys.stderr)
+            return 1
+        return 0
+    folder, stopping = _folder(env), Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    signal.signal(signal.SIGINT, lambda *_: stopping.set())
+    with _only_agent_of(folder):
+        play(hardware.open_panel(folder), wiring, stopping)
+    return 0
 
 
 def doctor() -> int:
@@ -101,6 +127,7 @@ class RunningAgent:
             plans=PlanStore(folder / "plan.json", device.device_id, device.signing_key),
             journal=Journal(folder / "journal", device.device_id),
             answered=self._socket.answered if self._socket else lambda answer: None,
+            wiring=Wiring.of(hardware.buttons),
         )
         self._buzzer = _buzzer(hardware.volume, factory)
         if self._buzzer:
@@ -230,6 +257,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run the agent")
     commands.add_parser("doctor", help="look at everything the panel needs, and say what to do about it")
+    shown = commands.add_parser("demo", help="show every screen on the panel, for some seconds each")
+    shown.add_argument("--sheet", type=Path, metavar="FILE.png", help="write them side by side into a file instead")
     pressing = commands.add_parser("press", help="press a button of the agent with a virtual panel")
     pressing.add_argument("button", choices=("take", "snooze", "skip", "button", "undo"))
     pressing.add_argument(

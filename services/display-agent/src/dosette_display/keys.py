@@ -1,6 +1,7 @@
 """What each gesture means on each screen: one table, for a panel with one button and for one with three."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -9,6 +10,10 @@ class Wiring(StrEnum):
 
     ONE = "one"
     THREE = "three"
+
+    @classmethod
+    def of(cls, buttons: Iterable[str]) -> "Wiring":
+        return next(wiring for wiring in cls if set(wiring.buttons) == set(buttons))
 
     @property
     def buttons(self) -> tuple[str, ...]:
@@ -61,10 +66,20 @@ class Act(StrEnum):
     CHOOSE = "choose"
     BACK = "back"
     GO_ON = "go on"
-    ONE_BY_ONE = "one by one"
-    ONLY = "only"
     SHOW = "show"
     NOTHING = "nothing"
+
+
+PRESSES = (Act.TAKE, Act.SNOOZE, Act.SKIP, Act.UNDO)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A button as it is labelled, and what it does, in many words and in few."""
+
+    button: str
+    does: str
+    briefly: str
 
 
 _DUE = {
@@ -79,7 +94,7 @@ _LIST = {
     Gesture.TAKE: Act.BACK,
     Gesture.SNOOZE: Act.NEXT,
     Gesture.SKIP: Act.BACK,
-    Gesture.HOLD: Act.MORE,
+    Gesture.HOLD: Act.BACK,
 }
 _CHOICE = {
     Gesture.BUTTON: Act.NEXT,
@@ -95,6 +110,7 @@ _DONE = {
     Gesture.SKIP: Act.GO_ON,
     Gesture.HOLD: Act.UNDO,
 }
+_LOOK = {**dict.fromkeys(Gesture, Act.NEXT), Gesture.HOLD: Act.MORE}
 _NEXT = {
     Gesture.BUTTON: Act.NEXT,
     Gesture.TAKE: Act.TAKE,
@@ -111,8 +127,8 @@ MEANINGS: Mapping[Screen, Mapping[Gesture, Act]] = {
     Screen.NEXT: _NEXT,
     Screen.TODAY: _LIST,
     Screen.LOW: _LIST,
-    Screen.DOUBLE: _LIST,
-    Screen.CLOCK: _LIST,
+    Screen.DOUBLE: _LOOK,
+    Screen.CLOCK: _LOOK,
     Screen.MENU: _CHOICE,
     Screen.WHY: _CHOICE,
     Screen.STALE: dict.fromkeys(Gesture, Act.NOTHING),

@@ -1,10 +1,11 @@
 """How the panel says times, amounts and lists; English, whatever the machine's locale is."""
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from dosette.contracts.plan import PlannedDose
+from dosette.contracts.plan import LowStock, PlannedDose
+from dosette.contracts.press import SNOOZE
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -27,6 +28,12 @@ ALARMS = {
 GRAVE = {"restored": "restored: see pages", "could_not_remind": "could not remind", "disk_full": "server disk full"}
 """Of these, what the title says."""
 
+DONE = {"take": "taken", "skip": "skipped"}
+"""What a press has made of a dose."""
+REASONS = ("Felt unwell", "Side effects", "None left", "Told to by a doctor", "Not needed now", "No reason")
+"""Why a dose is skipped, as the menu offers it and history keeps it."""
+SNOOZED = f"Snooze {SNOOZE // timedelta(minutes=1)} min"
+
 
 def clock(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).strftime("%H:%M")
@@ -42,6 +49,12 @@ def day_and_clock(at: datetime, now: datetime, zone: ZoneInfo) -> str:
     return f"{day} {clock(at, zone)}"
 
 
+def weekday(at: datetime, zone: ZoneInfo) -> str:
+    """`Tue 08:00`, whatever day it is now."""
+    local = at.astimezone(zone)
+    return f"{WEEKDAYS[local.weekday()]} {clock(at, zone)}"
+
+
 def stamp(at: datetime, now: datetime, zone: ZoneInfo) -> str:
     """As `day_and_clock`, but `30 Nov` alone: two stamps must fit side by side."""
     far = _days_apart(at, now, zone) >= len(WEEKDAYS)
@@ -50,9 +63,26 @@ def stamp(at: datetime, now: datetime, zone: ZoneInfo) -> str:
 
 def amount(dose: PlannedDose) -> str:
     """`1 tablet`, `0.5 tablet`, `2 puffs`, `5 ml`."""
-    number = _plain(dose.amount)
-    unit = f"{dose.unit}s" if dose.amount > 1 and dose.unit in COUNTED_UNITS else dose.unit
-    return f"{number} {unit}".strip()
+    return _counted(dose.amount, dose.unit)
+
+
+def left(low: LowStock) -> str:
+    """`3 days left`, or `2 puffs left` where nobody knows how long they last."""
+    if low.days_left is None:
+        return f"{_counted(low.left, low.unit)} left"
+    return (
+        "runs out today" if low.days_left <= 0 else "1 day left" if low.days_left == 1 else f"{low.days_left} days left"
+    )
+
+
+def supply(low: LowStock, today: date) -> str:
+    """How long it lasts, and by when to order more."""
+    if low.order_by_on is None:
+        return left(low)
+    on, soon = low.order_by_on, (low.order_by_on - today).days
+    day = WEEKDAYS[on.weekday()] if soon < len(WEEKDAYS) else f"{on.day} {MONTHS[on.month - 1]}"
+    when = "order now" if soon <= 0 else f"order by {day}"
+    return f"{left(low)}, {when}"
 
 
 def safe_unit(text: str) -> str:
@@ -62,6 +92,15 @@ def safe_unit(text: str) -> str:
 
 def doses(count: int) -> str:
     return "1 dose" if count == 1 else f"{count} doses"
+
+
+def undoing(count: int) -> str:
+    return "Undo the last dose" if count == 1 else f"Undo the last {count} doses"
+
+
+def _counted(number: Decimal, unit: str) -> str:
+    plural = f"{unit}s" if number > 1 and unit in COUNTED_UNITS else unit
+    return f"{_plain(number)} {plural}".strip()
 
 
 def _days_apart(at: datetime, now: datetime, zone: ZoneInfo) -> int:
