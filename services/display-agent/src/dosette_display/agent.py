@@ -180,8 +180,10 @@ class Agent:
 
     def _moved(self, choice: Choice, page: Page) -> Answer:
         """Another screen; no dose is another for it."""
-        if choice.act is Act.NOTHING:
+        if choice.act is Act.NOTHING and self.plans.plan:
             return Answer(False, f"nothing to do: the screen says {page.title}", "")
+        if choice.act is Act.NOTHING:
+            return self._nothing_to("take", page)
         if choice.act is Act.WHY and not page.takes:
             return self._nothing_to("skip", page)
         if choice.act is Act.GO_ON:
