@@ -108,6 +108,25 @@ def test_a_pin_pulled_low_is_a_press_on_what_was_seen_at_that_moment(wired, wiri
     assert presser.presses == [(button, f"page {number}") for number, button in enumerate(wiring.buttons, start=1)]
 
 
+def test_a_button_without_a_pin_is_pressed_by_whoever_sees_the_finger():
+    presser, stopping = Presser(), Event()
+    buttons = Buttons(presser, {}, MockFactory(), untied=("button",))
+    thread = Thread(target=buttons.run, args=(stopping,))
+    thread.start()
+
+    buttons.down("button")
+    buttons.up("button")
+    for _ in range(500):
+        if presser.presses:
+            break
+        time.sleep(0.02)
+
+    stopping.set()
+    buttons.wake()
+    thread.join()
+    assert presser.presses == [("button", "page 1")]
+
+
 def test_a_button_held_for_two_seconds_is_a_hold_while_it_is_still_held(wired, wiring):
     presser, factory = wired
     pin = factory.pin(PINS[wiring][wiring.buttons[-1]])

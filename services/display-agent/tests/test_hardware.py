@@ -29,6 +29,13 @@ def test_the_one_button_is_on_the_pin_of_the_first_machines():
     assert fitted(DOSETTE_BUTTONS="one").buttons == {"button": 3}
 
 
+def test_the_glass_itself_may_be_the_one_button():
+    hardware = fitted(DOSETTE_PANEL="ssd1680", DOSETTE_BUTTONS="touch")
+
+    assert hardware.touch
+    assert tuple(hardware.buttons) == Wiring.ONE.buttons
+
+
 def test_buttons_may_be_on_other_pins():
     assert fitted(DOSETTE_BUTTONS="skip=20, take=21,snooze=26").buttons == {"take": 21, "snooze": 26, "skip": 20}
     assert fitted(DOSETTE_BUTTONS="button=26").buttons == {"button": 26}
@@ -51,7 +58,8 @@ def test_the_usual_pins_are_free_on_each_panel_but_for_one_button_on_an_inky(pan
     [
         ("DOSETTE_PANEL", "hologram", "there is no such panel, only virtual, ssd1680"),
         ("DOSETTE_PANEL_SIZE", "10x10", "there is no size '10x10', only 250x122"),
-        ("DOSETTE_BUTTONS", "two", "say one, three, button=PIN, or take=PIN,snooze=PIN,skip=PIN"),
+        ("DOSETTE_BUTTONS", "two", "say one, three, touch, button=PIN, or take=PIN,snooze=PIN,skip=PIN"),
+        ("DOSETTE_BUTTONS", "touch", "the panel virtual has no touch layer"),
         ("DOSETTE_BUTTONS", "take=5", "say one, three"),
         ("DOSETTE_BUTTONS", "take=5,snooze=x,skip=6", "say one, three"),
         ("DOSETTE_BUTTONS", "button=28", "there is no GPIO 28, only 0 to 27"),

@@ -1,7 +1,7 @@
 """Buttons: from edges on a pin to presses. What was on the screen is looked up at the first edge."""
 
 import queue
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
 from typing import Generic, Protocol, TypeVar
@@ -85,12 +85,14 @@ class Buttons(Generic[Scene]):
         pins: Mapping[str, int],
         factory: Factory,
         ignored: Callable[[], None] = lambda: None,
+        untied: Sequence[str] = (),
     ) -> None:
-        """`pins` has the GPIO of each button; `ignored` is called when an edge was a bounce."""
+        """`pins` has the GPIO of each button; `untied` ones have none: somebody calls `down` and `up`. `ignored` is called when an
+        edge was a bounce."""
         self._presser = presser
         self._ignored = ignored
         self._edges: queue.SimpleQueue[_Edge[Scene] | None] = queue.SimpleQueue()
-        self._contacts = {button: Contact() for button in pins}
+        self._contacts = {button: Contact() for button in (*pins, *untied)}
         self._scenes: dict[str, Scene] = {}
         self._inputs = [self._wired(button, gpio, factory) for button, gpio in pins.items()]
 
@@ -107,6 +109,13 @@ class Buttons(Generic[Scene]):
             if self._edges.empty():  # else the next edge may show that this one was a bounce
                 self._complete(boottime_s())
 
+    def down(self, button: str) -> None:
+        """An edge of a button; what is on the screen is looked up now."""
+        self._edges.put(_Edge(button, boottime_s(), self._presser.look()))
+
+    def up(self, button: str) -> None:
+        self._edges.put(_Edge(button, boottime_s(), None))
+
     def wake(self) -> None:
         """So that `run` sees that it must stop."""
         self._edges.put(None)
@@ -118,8 +127,8 @@ class Buttons(Generic[Scene]):
     def _wired(self, button: str, gpio: int, factory: Factory) -> DigitalInputDevice:
         """Not gpiozero's Button: it looks ten times a second whether it is held."""
         wired = DigitalInputDevice(gpio, pull_up=True, pin_factory=factory)
-        wired.when_activated = lambda: self._edges.put(_Edge(button, boottime_s(), self._presser.look()))
-        wired.when_deactivated = lambda: self._edges.put(_Edge(button, boottime_s(), None))
+        wired.when_activated = lambda: self.down(button)
+        wired.when_deactivated = lambda: self.up(button)
         return wired
 
     def _follow(self, edge: _Edge[Scene]) -> None:

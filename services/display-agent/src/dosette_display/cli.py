@@ -133,7 +133,11 @@ class RunningAgent:
         if self._buzzer:
             self._agent.bell = Bell(hardware.volume, self._buzzer.ring)
         ignored = self._socket.ignored if self._socket else lambda: None
-        self._buttons = Buttons(self._agent, hardware.buttons, factory, ignored)
+        pins, untied = ({}, tuple(hardware.buttons)) if hardware.touch else (hardware.buttons, ())
+        self._buttons = Buttons(self._agent, pins, factory, ignored, untied)
+        self._touch = hardware.open_touch(
+            factory, lambda: self._buttons.down("button"), lambda: self._buttons.up("button")
+        )
         talk = Talk(self._agent.heard, self._agent.unsent, self._agent.sending, self._agent.clock_synced)
         address = _redis_address(started.env, device)
         self._link = Link(device, address, talk, started.clock, self._stopping)
@@ -162,6 +166,8 @@ class RunningAgent:
         crew.start("sender", self._link.send)
         watchdog = Watchdog(lambda: self._agent.progress, alive=self._systemd.alive)
         crew.start("watchdog", lambda: watchdog.run(stopping))
+        if touch := self._touch:
+            crew.start("touch", lambda: touch.run(stopping))
         if buzzer := self._buzzer:
             crew.start("buzzer", lambda: buzzer.run(stopping))
         if socket := self._socket:
@@ -173,6 +179,8 @@ class RunningAgent:
         self._link.wake()
         if self._socket:
             self._socket.close()
+        if self._touch:
+            self._touch.wake()
         if self._buzzer:
             self._buzzer.wake()
             self._buzzer.close()

@@ -1,20 +1,21 @@
 """What is fitted to this machine by its settings: panel, buttons, lamp and buzzer, and on which pins."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpiozero import Factory
+from gpiozero import DigitalInputDevice, Factory
 from gpiozero.exc import GPIOZeroError
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from dosette.settings import BadSetting, Environment
-from dosette_display import lamp
+from dosette_display import lamp, touch
 from dosette_display.buzzer import GPIO as BUZZER
 from dosette_display.buzzer import Volume
 from dosette_display.keys import Wiring
 from dosette_display.panels import KINDS, SIZES, Panel, PanelFault, panel_named, size_of
 from dosette_display.panels.lines import imported_lgpio
+from dosette_display.touch import I2cWires, TouchGlass
 
 PINS: Mapping[Wiring, Mapping[str, int]] = {
     Wiring.ONE: {"button": 3},
@@ -22,6 +23,7 @@ PINS: Mapping[Wiring, Mapping[str, int]] = {
 }
 """Free on the small HATs of Waveshare and Pimoroni; the one button is where the first of these machines had it."""
 LAST_PIN = 27
+TOUCH = "touch"
 TIME_ERROR = 5
 LARGER_THAN_TIMEX = 512
 _TAKEN_BY_PANEL: Mapping[str, frozenset[int]] = {
@@ -41,6 +43,8 @@ class Hardware:
     size: tuple[int, int]
     buttons: Mapping[str, int]
     volume: Volume
+    touch: bool = False
+    """Whether the one button is the glass itself; its pin is then that of the touch layer's pulses."""
 
     @classmethod
     def of(cls, env: Environment) -> "Hardware":
@@ -48,8 +52,9 @@ class Hardware:
         panel = env.text("DOSETTE_PANEL", "virtual")
         if panel.partition(":")[0] not in KINDS:
             raise BadSetting(f"DOSETTE_PANEL={panel}: there is no such panel, only {', '.join(KINDS)}:MODEL")
-        buttons = _buttons(env.text("DOSETTE_BUTTONS", "three"), panel)
-        return cls(panel, _size(env), buttons, _volume(env))
+        text = env.text("DOSETTE_BUTTONS", "three")
+        buttons = _touch(panel) if text == TOUCH else _buttons(text, panel)
+        return cls(panel, _size(env), buttons, _volume(env), touch=text == TOUCH)
 
     @property
     def is_virtual(self) -> bool:
@@ -66,6 +71,18 @@ class Hardware:
             return panel_named(self.panel, folder, self.size)
         except (ValueError, PanelFault) as error:
             raise BadSetting(f"DOSETTE_PANEL={self.panel}: {error}") from None
+
+    def open_touch(self, factory: Factory, down: Callable[[], None], up: Callable[[], None]) -> TouchGlass | None:
+        """None where there is no touch layer. Raises BadSetting."""
+        if not self.touch:
+            return None
+        try:
+            glass = TouchGlass(I2cWires(imported_lgpio()), down, up)
+        except PanelFault as error:
+            raise BadSetting(f"DOSETTE_BUTTONS={TOUCH}: {error}") from None
+        pulses = DigitalInputDevice(touch.INT, pull_up=True, pin_factory=factory)
+        pulses.when_activated = glass.news
+        return glass
 
     def pins(self) -> Factory:
         """gpiozero's way to the pins. lgpio by name, so that a machine without it says so instead of trying another."""
@@ -88,6 +105,14 @@ def clock_is_synced() -> bool:
     return ctypes.CDLL(None).adjtimex(asked) not in (TIME_ERROR, -1)
 
 
+def _touch(panel: str) -> Mapping[str, int]:
+    if not panel.startswith("ssd1680"):
+        _refuse(
+            TOUCH, f"the panel {panel} has no touch layer that is known here: only ssd1680 and ssd1680-v3 may have one"
+        )
+    return {"button": touch.INT}
+
+
 def _size(env: Environment) -> tuple[int, int]:
     text = env.text("DOSETTE_PANEL_SIZE", "{}x{}".format(*SIZES[0]))
     try:
@@ -108,7 +133,7 @@ def _buttons(text: str, panel: str) -> Mapping[str, int]:
     pins = dict(PINS[Wiring(text)]) if text in list(Wiring) else _pins(text)
     wirings = {frozenset(wiring.buttons): wiring for wiring in Wiring}
     if frozenset(pins) not in wirings:
-        _refuse(text, "say one, three, button=PIN, or take=PIN,snooze=PIN,skip=PIN")
+        _refuse(text, "say one, three, touch, button=PIN, or take=PIN,snooze=PIN,skip=PIN")
     taken = _TAKEN_BY_PANEL[panel.partition(":")[0]] | {lamp.GPIO, BUZZER}
     for name, pin in pins.items():
         if pin > LAST_PIN:
