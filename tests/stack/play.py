@@ -31,7 +31,7 @@ from zoneinfo import ZoneInfo
 
 ROOT = Path(__file__).resolve().parents[2]
 HOUSEHOLD = ("db", "redis", "api", "scheduler", "worker", "display-agent")
-SCRAPED = {"api", "scheduler", "worker", "display-agent"}
+SCRAPED = {"api", "scheduler", "worker", "display-agent", "backup"}
 WORKERS = 3
 STARTED = ("up", "--detach", "--wait", "--no-deps", "--no-recreate")
 OWN_LAYERS_MB = {"api": 120, "scheduler": 120, "display-agent": 70}
@@ -370,7 +370,7 @@ class Stack:
     @classmethod
     def on_a_server(cls) -> "Stack":
         ports = {name: str(free_port()) for name in ("PORT", "PROMETHEUS_PORT", "DOSETTE_HTTPS_PORT")}
-        return cls(("compose.yaml", "compose.ports.yaml"), (*HOUSEHOLD, "prometheus"), ports)
+        return cls(("compose.yaml", "compose.ports.yaml"), (*HOUSEHOLD, "backup", "prometheus"), ports)
 
     @classmethod
     def on_a_pi(cls) -> "Stack":
