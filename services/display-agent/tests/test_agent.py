@@ -398,15 +398,47 @@ def test_one_person_s_doses_can_be_taken_alone(desk):
     assert [press.dose_ids for press in desk.journal.waiting()] == [(hers.id,)]
 
 
+def test_a_card_that_takes_nothing_is_said_until_a_press_is_saved_again(desk, monkeypatch):
+    desk.hear(dose := a_dose())
+    desk.redraw()
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", _full)
+        desk.press()
+    desk.agent._notice = None
+    desk.redraw()
+    assert (desk.title, desk.agent.look().page.takes) == ("CARD FULL?", (dose.id,))
+
+    desk.press()
+
+    assert desk.title == "Taken · saving"
+
+
+def test_a_panel_in_trouble_still_shows_what_is_planned(desk, monkeypatch):
+    desk.hear(dose := a_dose())
+    desk.redraw()
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", _full)
+        desk.press()
+    desk.agent._notice = None
+    desk.hear(replace(dose, status="taken", resolved_at=NOON))
+    desk.redraw()
+    assert desk.agent.look().page.screen is Screen.ERROR
+
+    desk.press("snooze")
+
+    assert desk.agent.look().page.screen is Screen.TODAY
+
+
+def _full(descriptor: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_a_full_card_is_said_after_a_menu_too(desk, monkeypatch):
     desk.hear(a_dose())
     desk.redraw()
     desk.press("skip")
 
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", _full)
     desk.press("take")
 
     assert (desk.title, len(desk.agent.look().page.rows)) == ("NOT SAVED, press again", 1)

@@ -109,6 +109,7 @@ class Agent:
     _last_page: Page | None = None
     _view: tuple[View, float] | None = None
     _confirmed: str = ""
+    _trouble: tuple[str, ...] = ()
     _lamp_until: float | None = None
     _silent_from: float | None = None
     _changed: bool = True
@@ -246,11 +247,12 @@ class Agent:
             self.lamp.show(Light.ERROR)
             self._lamp_until = self.elapsed_s() + NOT_SAVED_S
             self._say(Notice("NOT SAVED, press again"), NOT_SAVED_S)
+            self._trouble = words.CARD_FULL
             return Answer(False, f"not saved: {error}", "NOT SAVED, press again")
         fp("P3")
         self.lamp.show(Light.SAVED)
         self._lamp_until = self.elapsed_s() + LAMP_SAVED_S
-        self._last, self._last_page, self._notice = press, page, None
+        self._last, self._last_page, self._notice, self._trouble = press, page, None, ()
         _presses.labels(press.kind).inc()
         if self.wire:
             self.wire.pressed()
@@ -314,6 +316,7 @@ class Agent:
             notice=notice[0] if notice and self.elapsed_s() < notice[1] else None,
             view=self._view[0] if self._view and self.elapsed_s() < self._view[1] else None,
             confirmed=self._confirmed,
+            trouble=self._trouble,
             wiring=self.wiring,
         )
 

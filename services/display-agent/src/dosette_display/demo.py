@@ -11,6 +11,7 @@ from PIL import Image
 
 from dosette.contracts.plan import LowStock, Plan, PlannedConflict, PlannedDose
 from dosette.contracts.press import Press
+from dosette_display import words
 from dosette_display.draw import draw, fit
 from dosette_display.files import write_whole
 from dosette_display.keys import Gesture, Screen, Wiring
@@ -117,9 +118,7 @@ def _scenes(wiring: Wiring) -> dict[str, Scene]:
         "offline for long": Scene(replace(one, issued_at=NOW - 3 * HOUR), state=State(offline_since=NOW - 3 * HOUR)),
         "the plan has ended": Scene(_plan(issued_at=NOW - 8 * DAY)),
         "clock not set": Scene(_plan(*_day()), now=datetime(1970, 1, 1, tzinfo=UTC)),
-        "error": Scene(
-            None, state=State(trouble=("CARD FULL", "No press can be saved.", "See `dosette-display doctor`."))
-        ),
+        "error": Scene(_plan(), state=State(trouble=words.CARD_FULL)),
         "no plan yet": Scene(None),
     }
 

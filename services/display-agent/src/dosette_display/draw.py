@@ -31,6 +31,8 @@ _BASE = (250, 122)
 _WIDE = 640
 """From here on today's list stands beside what is due."""
 _ASIDE = 0.38
+_TALL = 160
+"""From here on a name may go over two lines."""
 _STEPS = (38, 24, 19), (38, 22, 18), (38, 20, 17), (34, 20, 16), (30, 18, 16), (30, 18, 14), (24, 16, 14), (20, 14, 14)
 """Time, name and facts of one dose alone, in dots of the smallest panel; all are scaled."""
 _WISHES = ("whole with note", "whole", "no word cut from what counts")
@@ -321,7 +323,7 @@ def _one_try(row: Row, look: Look, sizes: list[int], wish: str) -> _OneLayout | 
     if beside < 0:
         return None
     member_px = fitting(row.member, max(SMALLEST_PX, min(name_px, time_px)), beside - name_px // 2) or 0
-    most = 3 if look.is_roomy else 1
+    most = 3 if look.is_roomy else 2 if look.height >= _TALL else 1
     names = wrapped((row.name,), name_px, look.room)
     must = (row.strength, row.amount) if member_px else (row.strength, row.amount, row.member)
     facts, noted = wrapped(must, facts_px, look.room), wrapped((*must, row.note), facts_px, look.room)

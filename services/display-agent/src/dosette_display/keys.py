@@ -36,7 +36,7 @@ class Gesture(StrEnum):
 
 
 class Screen(StrEnum):
-    """What a page is about; each says one thing."""
+    """What a page is about; each says one thing. STALE: there is no plan that holds."""
 
     DUE = "due"
     STEP = "step"
@@ -132,7 +132,7 @@ MEANINGS: Mapping[Screen, Mapping[Gesture, Act]] = {
     Screen.MENU: _CHOICE,
     Screen.WHY: _CHOICE,
     Screen.STALE: dict.fromkeys(Gesture, Act.NOTHING),
-    Screen.ERROR: dict.fromkeys(Gesture, Act.NOTHING),
+    Screen.ERROR: _LOOK,
     Screen.PAIRING: dict.fromkeys(Gesture, Act.NOTHING),
 }
 

@@ -113,7 +113,7 @@ class Page:
     more: int = 0
     as_of: str = "--:--"
     valid_until: str = "--:--"
-    screen: Screen = Screen.ERROR
+    screen: Screen = Screen.STALE
     snoozes: tuple[str, ...] = ()
     choices: tuple[Choice, ...] = ()
     chosen: int = 0
@@ -339,7 +339,7 @@ def _home(plan: Plan, doses: Sequence[PlannedDose], now: datetime, zone: ZoneInf
     if due:
         return _due_page(due, now, zone, undoes)
     if state.trouble:
-        return Page(state.trouble[0], lines=state.trouble[1:], alarm=True, screen=Screen.ERROR)
+        return Page(state.trouble[0], lines=state.trouble[1:], alarm=True, screen=Screen.ERROR, onward=Screen.TODAY)
     if just := [dose for dose in doses if _is_just_resolved(dose, now)]:
         return _done_page(just, now, zone, state, undoes)
     if plan.conflicts:

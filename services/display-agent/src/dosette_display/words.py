@@ -34,6 +34,9 @@ REASONS = ("Felt unwell", "Side effects", "None left", "Told to by a doctor", "N
 """Why a dose is skipped, as the menu offers it and history keeps it."""
 SNOOZED = f"Snooze {SNOOZE // timedelta(minutes=1)} min"
 
+CARD_FULL = ("CARD FULL?", "The last press was not saved.", "Ask `dosette-display doctor`.")
+"""Title and sentences while the card takes nothing."""
+
 
 def clock(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).strftime("%H:%M")
