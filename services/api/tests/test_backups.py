@@ -401,6 +401,21 @@ def test_without_the_database_nothing_is_made_and_one_sentence_says_so(console: 
     assert "Traceback" not in told.stderr
 
 
+def test_what_postgresql_refuses_is_one_sentence_and_an_alarm(home: Home, console: Console):
+    console.ask("ALTER ROLE dosette_backup NOCREATEDB")
+    try:
+        told = console.run("backup")
+    finally:
+        console.ask("ALTER ROLE dosette_backup CREATEDB")
+
+    assert (told.returncode, console.backups()) == (1, [])
+    assert "for PostgreSQL says: permission denied to create database" in told.stderr
+    assert "Traceback" not in told.stderr
+    assert console.ask(
+        "SELECT count(*) FROM dosette.reminders WHERE kind = 'backup_failed' AND status = 'waiting'"
+    ) == [(1,)]
+
+
 def test_a_history_that_was_altered_is_still_backed_up_but_told_and_pushes_no_old_backup_out(
     home: Home, console: Console
 ):

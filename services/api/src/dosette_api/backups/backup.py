@@ -2,11 +2,13 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import psycopg2
 from pyrage import x25519
 
 from dosette.actions import backups as act
@@ -42,12 +44,25 @@ def make(url: str, folder: Path, to: str, clock: Callable[[], datetime]) -> Made
     """
     database = Database(url, "dosette-backup", TIMEOUT_MS)
     try:
-        return _made(database, url, folder, to, clock)
+        with _in_words(folder):
+            return _made(database, url, folder, to, clock)
     except DosetteError as error:
         _tell(database, error.message, clock())
         raise
     finally:
         database.close()
+
+
+@contextmanager
+def _in_words(folder: Path) -> Iterator[None]:
+    """Whatever disk or PostgreSQL say no: one sentence, and an alarm, instead of a service that starts again and again."""
+    try:
+        yield
+    except OSError as error:
+        raise BackupError(f"{error.filename or folder} can't be written: {error.strerror}") from error
+    except psycopg2.Error as error:
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise BackupError(f"no backup was made, for PostgreSQL says: {said}") from error
 
 
 def _made(database: Database, url: str, folder: Path, to: str, clock: Callable[[], datetime]) -> Made:
