@@ -24,21 +24,29 @@ ROLES = ("api", "scheduler", "worker", "backup")
 GOAL_S = 300
 PATIENCE_S = 600
 
-# Through the triggers, so that the chain is whole and the sums are true: the restored history is verified.
-TAKEN = """
+# Through the triggers, so that the chain is whole and the sums are true: the restored history is verified. In batches: each event makes
+# a new version of its household's row, and within one transaction none of them may go.
+PAST = """
     CREATE TEMPORARY TABLE past AS
-    SELECT uuidv7() AS id, m.household_id, m.id AS medicine_id, m.member_id, at
+    SELECT uuidv7() AS id, m.household_id, m.id AS medicine_id, m.member_id, at, row_number() OVER (ORDER BY at) AS place
       FROM (SELECT * FROM medicines WHERE archived_at IS NULL ORDER BY id LIMIT 10) AS m,
            generate_series(1, %(doses)s / 10) AS number,
            LATERAL (SELECT %(today)s::timestamptz - interval '400 days' - number * interval '1 hour' AS at) AS due;
+    CREATE INDEX ON past (place);
+    ANALYZE past;
     INSERT INTO doses (id, household_id, medicine_id, member_id, version, slot_on, slot_time, amount, opens_at, due_at, late_at, closes_at,
                        status, resolved_at, resolved_by)
     SELECT id, household_id, medicine_id, member_id, 1, (at AT TIME ZONE 'UTC')::date, (at AT TIME ZONE 'UTC')::time, 1,
            at - interval '30 minutes', at, at + interval '15 minutes', at + interval '30 minutes', 'taken', at, member_id FROM past;
-    INSERT INTO dose_events (household_id, dose_id, kind, at, recorded_at, by_member, source, key)
-    SELECT household_id, id, 'taken', at, at, member_id, 'api', id::text FROM past ORDER BY at;
+"""
+BATCH = 200
+TAKEN = """
+    WITH batch AS MATERIALIZED (SELECT * FROM past WHERE place > %(done)s AND place <= %(upto)s ORDER BY place), event AS (
+        INSERT INTO dose_events (household_id, dose_id, kind, at, recorded_at, by_member, source, key)
+        SELECT household_id, id, 'taken', at, at, member_id, 'api', id::text FROM batch ORDER BY place
+    )
     INSERT INTO stock_entries (household_id, medicine_id, kind, amount, dose_id, at, by_member, source)
-    SELECT household_id, medicine_id, 'taken', -1, id, at, member_id, 'api' FROM past ORDER BY at;
+    SELECT household_id, medicine_id, 'taken', -1, id, at, member_id, 'api' FROM batch ORDER BY place
 """
 
 
@@ -89,10 +97,13 @@ def _dosette(url: str, *words: str, **environment: str) -> str:
 
 
 def _live(url: str, doses: int) -> None:
-    connection = psycopg2.connect(url, options="-c search_path=dosette -c timezone=UTC")
-    with connection, connection.cursor() as cursor:
+    connection = psycopg2.connect(url, options="-c search_path=dosette -c timezone=UTC -c synchronous_commit=off")
+    connection.autocommit = True
+    with connection.cursor() as cursor:
         cursor.execute("SELECT max(created_at) FROM households")
-        cursor.execute(TAKEN, {"doses": doses, "today": cursor.fetchall()[0][0]})
+        cursor.execute(PAST, {"doses": doses, "today": cursor.fetchall()[0][0]})
+        for done in range(0, doses, BATCH):
+            cursor.execute(TAKEN, {"done": done, "upto": done + BATCH})
     connection.close()
 
 
