@@ -42,7 +42,7 @@ WELL_TIMEOUT_S = 120
 AHEAD = timedelta(seconds=4)
 TELLING_TIMEOUT_S = 90.0
 SCRAPE_TIMEOUT_S = 60.0
-PRESSES, PRESS_TIMEOUT_S = 6, 5.0
+PRESSES, PRESS_TIMEOUT_S = 12, 5.0
 PNG = b"\x89PNG\r\n\x1a\n"
 
 Seen = TypeVar("Seen")
@@ -200,7 +200,7 @@ def frame(api: "Api") -> bytes:
 
 
 def press_until_taken(stack: "Stack", api: "Api", medicine: str, dose: str) -> None:
-    """Several presses, if the demo's own doses fill the screen: a press takes what is on it."""
+    """Several presses, if the demo's own doses fill the screen: a press takes what is on it, and the next goes on to what else is due."""
     for _ in range(PRESSES):
         stack.run("exec", "-T", "display-agent", "dosette-display", "press", "take", check=False)
         if look_for(lambda: taken_dose(api, medicine, dose), PRESS_TIMEOUT_S):

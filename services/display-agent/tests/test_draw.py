@@ -164,6 +164,15 @@ def test_a_long_name_is_shortened_and_the_strength_is_not():
     assert any(text.said.startswith("Hydrochloro") and text.said.endswith("…") for text in sheet.texts)
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_a_number_is_not_torn_from_its_unit_where_that_can_be_helped(size):
+    dose = a_dose(medicine=LONG, strength="12.5 mg/10 mg/160 mg", member="Maximiliana-Josephine")
+
+    sheet = lay_out(replace(fit(page_of(a_plan(dose), NOON, State()), size), aside=()), size)
+
+    assert any("12.5 mg/10 mg/160 mg" in text.said for text in sheet.texts)
+
+
 def test_a_dose_too_long_to_be_shown_whole_is_not_offered():
     page = fit(page_of(a_plan(a_dose(strength="10 mg/" * 40)), NOON, State()), SMALL)
 

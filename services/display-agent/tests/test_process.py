@@ -14,6 +14,7 @@ import pytest
 
 from dosette.bus import Bus, connect
 from dosette.testing import a_dose
+from dosette_display import words
 from dosette_local.ports import free_port
 from dosette_local.servers.valkey import Valkey
 
@@ -69,6 +70,18 @@ def test_holding_take_undoes_the_press_before(kitchen):
     assert kitchen.press("take", "--hold", "2") == (0, "saved: undo, 1 dose")
 
     kitchen.eventually(lambda: [press.kind for press in kitchen.presses()] == ["take", "undo"], within_s=2)
+
+
+def test_skipping_asks_why_and_sends_the_reason(kitchen):
+    kitchen.publish(due_now())
+    kitchen.start()
+    kitchen.eventually(lambda: kitchen.press("skip")[1] == "no dose changed: why")
+    time.sleep(0.5)  # a button bounces for 0.4 s, and the picture must stand
+
+    assert kitchen.press("take") == (0, "saved: skip, 1 dose")
+
+    kitchen.eventually(kitchen.presses)
+    assert [(press.kind, press.reason) for press in kitchen.presses()] == [("skip", words.REASONS[0])]
 
 
 def test_pressing_without_an_agent_says_so_in_one_sentence(kitchen):

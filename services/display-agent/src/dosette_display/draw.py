@@ -35,8 +35,8 @@ _TALL = 160
 """From here on a name may go over two lines."""
 _STEPS = (38, 24, 19), (38, 22, 18), (38, 20, 17), (34, 20, 16), (30, 18, 16), (30, 18, 14), (24, 16, 14), (20, 14, 14)
 """Time, name and facts of one dose alone, in dots of the smallest panel; all are scaled."""
-_WISHES = ("whole with note", "whole", "no word cut from what counts")
-"""Of the name and the note; strength, amount and member are whole in each."""
+_WISHES = ("whole with note", "whole", "on one line each", "there")
+"""Of the name and the note; then of strength, amount and member, which are there in each."""
 _SMALLER = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 _LIST_STEPS = (1.5, 1.25, 1.1, 1.0)
 _LISTS = (Screen.TODAY, Screen.LOW, Screen.DOUBLE, Screen.CLOCK)
@@ -330,6 +330,8 @@ def _one_try(row: Row, look: Look, sizes: list[int], wish: str) -> _OneLayout | 
     if wish == "whole with note" and (len(noted) > most or not member_px):
         return None
     if wish.startswith("whole") and (len(names) > most or _is_broken(row.name, names)):
+        return None
+    if wish != "there" and not all(any(each in fact for fact in facts) for each in must):
         return None
     if len(names) > most:
         names = [*names[: most - 1], shortened(_after(row.name, names[: most - 1]), name_px, look.room)]
