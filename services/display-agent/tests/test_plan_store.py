@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dosette.contracts.plan import PlannedConflict
 from dosette.contracts.signing import seal
 from dosette.testing import NOON, a_dose, a_plan
 from dosette_display.plan_store import PlanStore
@@ -90,6 +91,16 @@ def test_a_plan_that_says_nothing_new_is_written_once_in_a_while(store, path, se
     store.accept(sealed(replace(PLAN, number=2, issued_at=NOON + timedelta(minutes=1))))
     assert path.read_bytes() == first
     store.accept(sealed(replace(PLAN, number=3, issued_at=NOON + timedelta(minutes=16))))
+    assert path.read_bytes() != first
+
+
+def test_a_possible_double_dose_is_on_the_card_at_once(store, path, sealed):
+    doubt = PlannedConflict("id", "Ana", "Metformin", "500 mg", "take", NOON, "taken", NOON)
+    store.accept(sealed(PLAN))
+    first = path.read_bytes()
+
+    store.accept(sealed(replace(PLAN, number=2, issued_at=NOON + timedelta(minutes=1), conflicts=(doubt,))))
+
     assert path.read_bytes() != first
 
 

@@ -1,6 +1,7 @@
 """The plan that this device goes by: believed only when it is signed, kept on the card, so that it reminds alone for days."""
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Lock
@@ -98,9 +99,5 @@ def _is_newer(plan: Plan, current: Plan | None) -> bool:
 def _is_worth_writing(plan: Plan, stored: Plan | None) -> bool:
     if stored is None or plan.issued_at - stored.issued_at >= REFRESH_AFTER:
         return True
-    return (plan.doses, plan.pressed, plan.epoch, plan.zone) != (
-        stored.doses,
-        stored.pressed,
-        stored.epoch,
-        stored.zone,
-    )
+    as_before = replace(plan, number=stored.number, issued_at=stored.issued_at, valid_until=stored.valid_until)
+    return as_before != stored
