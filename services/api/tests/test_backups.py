@@ -127,6 +127,9 @@ def test_a_backup_brings_everything_back_into_an_empty_server(home: Home, consol
         rows = f"SELECT t::text FROM dosette.{table} AS t ORDER BY 1"  # noqa: S608
         assert copy.ask(rows) == console.ask(rows), table
     assert copy.ask("SELECT status FROM dosette.doses WHERE id = %s", dose_id) == [("taken",)]
+    assert copy.ask("SELECT backed_up_at, backup_bytes FROM dosette.server") == console.ask(
+        "SELECT backed_up_at, backup_bytes FROM dosette.server"
+    )
     owners = """SELECT relname, relowner::regrole::text, relacl::text FROM pg_class
                  WHERE relnamespace = 'dosette'::regnamespace ORDER BY 1"""
     functions = """SELECT oid::regprocedure::text, proowner::regrole::text, proacl::text FROM pg_proc

@@ -47,7 +47,7 @@ def restore(url: str, file: Path, key: Path, overwrite: bool, now: datetime) -> 
         lost = _lost(url, new_url)
         if lost and not overwrite:
             raise Refused(f"{lost}; say --yes if the backup is to take its place (it is kept beside)")
-        restored = _ready(new_url, before if lost else None, now)
+        restored = _ready(new_url, file, before if lost else None, now)
         databases.replace(administration, NEW, databases.name_of(url), before)
     finally:
         databases.drop(administration, NEW)
@@ -81,11 +81,13 @@ def _memory(url: str) -> Mapping[str, Memory]:
         database.close()
 
 
-def _ready(url: str, before: str | None, now: datetime) -> Restored:
-    """Begins the epoch in a database that nobody serves yet."""
+def _ready(url: str, file: Path, before: str | None, now: datetime) -> Restored:
+    """Begins the epoch in a database that nobody serves yet, and which knows that its backup was a good one."""
     database = Database(url, "dosette-console", TIMEOUT_MS)
     try:
-        broken = backups.broken_histories(database)
-        return Restored(backups.dumped_at(database), restores.begin_epoch(database, now), broken, before)
+        broken, dumped_at = backups.broken_histories(database), backups.dumped_at(database)
+        if dumped_at:
+            backups.succeeded(database, dumped_at, file.stat().st_size)
+        return Restored(dumped_at, restores.begin_epoch(database, now), broken, before)
     finally:
         database.close()
