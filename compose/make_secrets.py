@@ -108,7 +108,9 @@ def _layout(words: Mapping[str, str]) -> dict[str, dict[str, str]]:
         "": {"superuser_url": _database("postgres", words["superuser"])} | _url("api", words),
         "db": {"password": words["superuser"]},
         "redis": {"users.acl": _redis(words), "password": words["redis"]},
-        "api": _url("api", words) | _redis_url("api", words) | {"link_key": words["links"]},
+        "api": _url("api", words)
+        | _redis_url("api", words)
+        | {"link_key": words["links"], "signing_password": words["signing"]},
         "scheduler": _url("scheduler", words) | _redis_url("scheduler", words) | {"signing_password": words["signing"]},
         "worker": _url("worker", words) | _redis_url("worker", words) | {"link_key": words["links"]},
         "backup": _url("backup", words) | {"public_key": words["backup_public"]},

@@ -2,7 +2,7 @@
 # What a new household needs once: the demo, unless DOSETTE_DEMO=0, and its virtual panel, paired. Run at every
 # `docker compose up`; what is there stays.
 set -eu
-device=/var/lib/dosette/device/device.json
+device=/var/lib/dosette/device
 
 case "$DOSETTE_DEMO" in
 0) ;;
@@ -12,9 +12,9 @@ case "$DOSETTE_DEMO" in
   exit 1 ;;
 esac
 
-if [ -e "$device" ]; then
+if [ -e "$device/device.json" ]; then
   echo "the virtual panel is paired already"
-elif dosette device pair --name Kitchen --out "$device" --redis redis:6379 --server "$DOSETTE_SERVER"; then
+elif dosette device pair Kitchen --into "$device" --redis redis:6379 --server "$DOSETTE_SERVER"; then
   echo "the virtual panel is paired"
 elif [ "$DOSETTE_DEMO" = 0 ]; then
   echo "the virtual panel stays unpaired; once there is a household, run: docker compose up -d" >&2

@@ -18,7 +18,7 @@ from dosette_local.servers.valkey import Valkey
 
 @pytest.fixture
 def agent(redis: Redis, valkey: Valkey) -> Iterator[DeviceBus]:
-    Bus(redis).admit_devices({"one": "password"})
+    Bus(redis).admit_devices({"one": ["password"]})
     agent = DeviceBus(f"127.0.0.1:{valkey.port}", redis_user("one"), "password")
     yield agent
     agent.close()

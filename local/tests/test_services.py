@@ -38,7 +38,7 @@ def test_a_secret_is_known_to_those_who_need_it_only(folder: Folder) -> None:
     knows = {name: _who_knows(told, word) for name, word in folder.passwords().items()}
 
     assert knows["superuser"] == knows["redis"] == knows["backup"] == set()
-    assert (knows["signing"], knows["links"]) == ({"scheduler"}, {"api", "worker"})
+    assert (knows["signing"], knows["links"]) == ({"api", "scheduler"}, {"api", "worker"})
     for own in ("api", "scheduler", "worker"):
         assert knows[own] == knows[f"redis_{own}"] == {own}
     assert _who_knows(told, BROKER) == {"scheduler", "worker"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any, cast
 
 from redis import Redis
@@ -45,17 +45,13 @@ def _limits(block_s: float, answer_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a device's stream: a sealed press, or a sealed sign of life."""
+    """One entry of a device's stream: a sealed press, or a sealed sign of life. `age` is for how long it has lain there."""
 
     device_id: str
     id: str
     sealed: bytes
     alive: bool
-
-    @property
-    def sent_at(self) -> datetime:
-        """When it came to Redis, by Redis's clock."""
-        return datetime.fromtimestamp(int(self.id.partition("-")[0]) / 1000, UTC)
+    age: timedelta = timedelta(0)
 
 
 class Bus:
@@ -104,11 +100,12 @@ class Bus:
         streams = {press_key(each): "0" for each in device_ids}
         device_of = {press_key(each).encode(): each for each in device_ids}
         answer = self._redis.xread(cast("Any", streams), count=100, block=int(wait_s * 1000))
+        now_s = self._time_s() if answer else 0.0
         for stream, entries in cast("list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]", answer):
             for entry_id, fields in entries:
                 alive = b"life" in fields
                 sealed = fields.get(b"life" if alive else b"press", b"")
-                yield Entry(device_of[stream], entry_id.decode(), sealed, alive)
+                yield Entry(device_of[stream], entry_id.decode(), sealed, alive, _age(entry_id, now_s))
 
     def forget_press(self, device_id: str, entry_id: str) -> None:
         self._redis.xdel(press_key(device_id), entry_id)
@@ -124,24 +121,34 @@ class Bus:
     def frame(self, device_id: str) -> bytes | None:
         return cast("bytes | None", self._redis.get(frame_key(device_id)))
 
-    def admit_devices(self, passwords: Mapping[str, str]) -> None:
-        """Gives each device (id → password) a Redis user that reaches its own four keys, read or write each."""
-        for device_id, password in passwords.items():
-            self._command("ACL", "SETUSER", redis_user(device_id), *_rights(device_id, password))
+    def admit_devices(self, passwords: Mapping[str, Sequence[str]]) -> None:
+        """Gives each device (id → passwords) a Redis user that reaches its own four keys, read or write each."""
+        for device_id, words in passwords.items():
+            self._command("ACL", "SETUSER", redis_user(device_id), *_rights(device_id, words))
 
     def expel_device(self, device_id: str) -> None:
-        """Ends a revoked device's connections and access."""
+        """Ends a revoked device's connections and access, and leaves nothing of it."""
         self._command("ACL", "DELUSER", redis_user(device_id))
+        self._redis.delete(plan_key(device_id), hint_key(device_id), press_key(device_id), frame_key(device_id))
+
+    def _time_s(self) -> float:
+        seconds, microseconds = self._redis.time()
+        return seconds + microseconds / 1e6
 
     def _command(self, *words: str) -> None:
         self._redis.execute_command(*words)  # type: ignore[no-untyped-call]
 
 
-def _rights(device_id: str, password: str) -> list[str]:
+def _age(entry_id: bytes, now_s: float) -> timedelta:
+    """Both by Redis's clock, whatever ours says."""
+    return timedelta(seconds=max(0.0, now_s - int(entry_id.partition(b"-")[0]) / 1000))
+
+
+def _rights(device_id: str, passwords: Sequence[str]) -> list[str]:
     return [
         "reset",
         "on",
-        f">{password}",
+        *(f">{password}" for password in passwords),
         "-@all",
         *(
             "+get",

@@ -13,6 +13,7 @@ from pathlib import Path
 from dosette.metrics import gauge
 
 Clock = Callable[[], datetime]
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 log = logging.getLogger(__name__)
 difference = gauge(
@@ -63,6 +64,11 @@ def clock_from(path: Path | None) -> Clock:
 def longest_wait_s(clock: Clock, wanted_s: float) -> float:
     """How long a loop may sleep: a movable clock can jump while it sleeps, so then it looks five times a second."""
     return min(wanted_s, 0.2) if isinstance(clock, MovableClock) else wanted_s
+
+
+def boot_id() -> str:
+    """Which boot of this machine it is that `boottime_s` counts from."""
+    return BOOT_ID.read_text().strip()
 
 
 def boottime_s() -> float:

@@ -19,6 +19,7 @@ from dosette.actions.stock import Line
 from dosette.contracts.plan import Plan
 from dosette.contracts.press import SNOOZE
 from dosette.contracts.signing import unseal
+from dosette.domain.doses import When
 from dosette.domain.errors import KeyReused, NotFound, Refused
 from dosette.domain.schedules import Step
 from dosette.storage import history as history_sql
@@ -173,7 +174,7 @@ def test_a_press_takes_what_it_names_and_comes_twice_without_harm(home: Home, da
     paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
     press = a_press(paired.device_id, dose_id, at=SOON)
 
-    first, again = doses.take_in(scheduler, press, SOON, SOON), doses.take_in(scheduler, press, SOON, SOON)
+    first, again = doses.take_in(scheduler, press, When(SOON), SOON), doses.take_in(scheduler, press, When(SOON), SOON)
 
     assert (first, again) == (["done"], ["replayed"])
     assert _on_hand(home, dose_id) == "9"
@@ -188,7 +189,7 @@ def test_a_press_on_a_dose_that_a_phone_took_first_is_kept_as_a_conflict(
     paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
     doses.take(home.database, home.writer(), Taking(SOON, dose_id), home.request(), SOON)
 
-    outcome = doses.take_in(database_of("scheduler"), a_press(paired.device_id, dose_id, at=SOON), SOON, SOON)
+    outcome = doses.take_in(database_of("scheduler"), a_press(paired.device_id, dose_id, at=SOON), When(SOON), SOON)
 
     assert outcome == ["conflict"]
     assert _kinds(home) == ["taken", "conflict"]
@@ -288,11 +289,11 @@ def test_a_press_does_all_that_a_phone_does(home: Home, database_of: Callable[[s
     at = NOON + timedelta(minutes=5)
 
     first, second = (str(dose["id"]) for dose in home.doses()[:2])
-    assert doses.take_in(scheduler, a_press(paired.device_id, first, at=at), at, at) == ["done"]
+    assert doses.take_in(scheduler, a_press(paired.device_id, first, at=at), When(at), at) == ["done"]
 
     assert datetime.fromisoformat(str(home.doses()[1]["due_at"])) == at + timedelta(hours=8)
     undo = a_press(paired.device_id, first, kind="undo", number=2, at=at)
-    assert doses.take_in(scheduler, undo, at, at) == ["done"]
+    assert doses.take_in(scheduler, undo, When(at), at) == ["done"]
     assert datetime.fromisoformat(str(home.doses()[1]["due_at"])) == NOON + timedelta(hours=8)
     assert home.doses()[1]["id"] == second
 
@@ -309,7 +310,7 @@ def test_a_press_over_a_safe_limit_is_kept_for_a_person(home: Home, database_of:
     doses.take(home.database, home.writer(), Taking(NOON, medicine_id=syrup_id), home.request(), NOON)
     paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
 
-    outcome = doses.take_in(database_of("scheduler"), a_press(paired.device_id, dose_id, at=SOON), SOON, SOON)
+    outcome = doses.take_in(database_of("scheduler"), a_press(paired.device_id, dose_id, at=SOON), When(SOON), SOON)
 
     assert outcome == ["conflict"]
     assert "take pressed; too soon: Syrup was taken at 12:00" in str(_history(home)[0]["reason"])
@@ -320,6 +321,6 @@ def test_a_press_of_another_household_s_dose_reaches_nothing(home: Home, databas
     dose_id = other.dose(SOON)
     paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
 
-    outcome = doses.take_in(database_of("scheduler"), a_press(paired.device_id, dose_id, at=SOON), SOON, SOON)
+    outcome = doses.take_in(database_of("scheduler"), a_press(paired.device_id, dose_id, at=SOON), When(SOON), SOON)
 
     assert (outcome, other.doses()[0]["status"]) == (["refused"], "pending")

@@ -28,6 +28,7 @@ from dosette.actions import devices, doses, history, schedules
 from dosette.actions.devices import ServerKeys
 from dosette.actions.doses import Taking
 from dosette.actions.replies import Answer
+from dosette.domain.doses import When
 from dosette.domain.errors import Refused
 from dosette.domain.schedules import ELAPSED, LAST_TAKEN, Pause, Step
 from dosette.storage import doses as dose_sql
@@ -152,8 +153,8 @@ class Household(RuleBasedStateMachine):
             self.presses += 1
             dose, at = data.draw(st.sampled_from(near)), self.now - earlier * MINUTE
             press = a_press(self.panel, dose.id, kind=kind, number=self.presses, at=at)
-            assert doses.take_in(self.scheduler, press, at, self.now)[0] in ("done", "refused", "conflict")
-            assert doses.take_in(self.scheduler, press, at, self.now)[0] != "done"
+            assert doses.take_in(self.scheduler, press, When(at), self.now)[0] in ("done", "refused", "conflict")
+            assert doses.take_in(self.scheduler, press, When(at), self.now)[0] != "done"
 
     @precondition(lambda self: self._conflicts())
     @rule(verdict=st.sampled_from(["taken", "not_taken"]))

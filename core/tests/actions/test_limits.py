@@ -17,6 +17,7 @@ from dosette.actions import devices, doses, history, households, medicines
 from dosette.actions.devices import ServerKeys
 from dosette.actions.doses import Taking
 from dosette.actions.medicines import Ingredient, WantedMedicine
+from dosette.domain.doses import When
 from dosette.domain.errors import OverLimit
 from dosette.domain.members import SCOPES
 from dosette.domain.schedules import AS_NEEDED, Step
@@ -72,7 +73,7 @@ def _is_free_from(home: Home, free_at: datetime, medicine_id: str, asked_at: dat
 def _pressed(home: Home, scheduler: Database, dose_id: str, at: datetime) -> str:
     """The id of the conflict that a press on a panel became."""
     paired = devices.pair(home.database, home.console, "Kitchen", ServerKeys("secret"), "redis:6379", "", NOON)
-    assert doses.take_in(scheduler, a_press(paired.device_id, dose_id, at=at), at, at) == ["conflict"]
+    assert doses.take_in(scheduler, a_press(paired.device_id, dose_id, at=at), When(at), at) == ["conflict"]
     page = home.database.one(dose_sql.CONFLICTS, home.reader(), open=True, before=None, limit=5, now=at)[0]
     conflict_id: str = json.loads(page)["items"][0]["id"]
     return conflict_id

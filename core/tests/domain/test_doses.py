@@ -1,10 +1,16 @@
 """What is said when a dose can't be taken, skipped or undone."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from dosette.domain.doses import pressed_at, refusal
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dosette.contracts.press import SentPress
+from dosette.domain.doses import When, pressed_when, refusal
 from dosette.domain.errors import NotFound
-from dosette.testing import NOON
+from dosette.testing import NOON, a_press
 
 _LATER = NOON + timedelta(hours=1)
 
@@ -64,12 +70,44 @@ def test_a_dose_that_is_not_there_is_not_found():
 
 
 def test_a_press_counts_at_its_own_time():
-    assert pressed_at(NOON, True, _LATER) == NOON
+    assert pressed_when(NOON, True, None, None, _LATER) == When(NOON)
 
 
 def test_a_press_from_a_clock_that_runs_ahead_counts_now():
-    assert pressed_at(_LATER, True, NOON) == NOON
+    assert pressed_when(_LATER, True, None, None, NOON) == When(NOON)
 
 
-def test_a_press_from_a_clock_that_was_never_set_counts_now():
-    assert pressed_at(NOON - timedelta(days=9999), False, NOON) == NOON
+@given(st.floats(0, 90 * 86400), st.floats(0, 5 * 86400), st.datetimes(timezones=st.just(UTC)))
+def test_a_press_of_the_same_boot_counts_by_what_passed_since_whatever_its_clock_said(uptime_s, since_s, said_at):
+    pressed_at = NOON - timedelta(seconds=since_s)
+    press = replace(a_press("device", "dose", at=said_at), clock_synced=False, boottime_s=uptime_s)
+    sent = SentPress(press, press.boot_id, uptime_s + since_s)
+
+    when = pressed_when(said_at, False, timedelta(seconds=sent.age_s), None, NOON)
+
+    assert when.sure
+    assert abs(when.until - pressed_at) < timedelta(milliseconds=1)
+
+
+def test_a_press_of_another_boot_was_some_time_after_its_plan():
+    when = pressed_when(datetime(1970, 1, 1, tzinfo=UTC), False, None, NOON, _LATER)
+
+    assert when == When(_LATER, NOON, sure=False)
+
+
+@pytest.mark.parametrize(
+    ("when", "counts"),
+    [
+        (When(_LATER, NOON, sure=False), _LATER),
+        (When(NOON + timedelta(hours=9), NOON, sure=False), NOON + timedelta(hours=2)),  # the window's end
+        (When(NOON + timedelta(hours=9), None, sure=False), NOON + timedelta(hours=2)),
+        (
+            When(NOON + timedelta(hours=9), NOON + timedelta(hours=8), sure=False),
+            NOON + timedelta(hours=9),
+        ),  # after it: refused
+        (When(NOON - timedelta(hours=9), None, sure=False), NOON - timedelta(hours=9)),  # before it: refused
+        (When(NOON + timedelta(hours=9)), NOON + timedelta(hours=9)),
+    ],
+)
+def test_of_an_unsure_time_the_latest_within_the_window_counts(when, counts):
+    assert when.within(NOON - timedelta(hours=2), NOON + timedelta(hours=2)) == counts

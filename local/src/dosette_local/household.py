@@ -139,9 +139,9 @@ class Household:
     def _pair(self, commands: Commands, stores: Stores, environ: Mapping[str, str]) -> None:
         self._device_file.parent.mkdir(mode=0o700, exist_ok=True)
         self._device_file.unlink(missing_ok=True)
-        where = ("--out", os.fspath(self._device_file), "--redis", stores.redis_address, "--server", self._web)
+        where = ("--into", os.fspath(self.folder.device), "--redis", stores.redis_address, "--server", self._web)
         secret = {"DOSETTE_SECRET": self.folder.passwords()["signing"]}
-        device = self._run(commands, "device pair", "--name", "Kitchen", *where, environ={**environ, **secret})
+        device = self._run(commands, "device pair", "Kitchen", *where, environ={**environ, **secret})
         self.folder.remember(device=device)
 
     def _run(self, commands: Commands, command: str, *options: str, environ: Mapping[str, str]) -> str:

@@ -73,7 +73,8 @@ def services(commands: Commands, stores: Stores, web_port: int, metrics: Mapping
     passwords = commands.folder.passwords()
     linking = {"DOSETTE_LINK_KEY": passwords["links"]}
     public_url = commands.environ.get("DOSETTE_PUBLIC_URL") or f"http://{LOOPBACK}:{web_port}"
-    answering = stored("api") | linking | {"DOSETTE_BIND": f"{LOOPBACK}:{web_port}"}
+    pairing = {"DOSETTE_SECRET": passwords["signing"], "DOSETTE_REDIS_FOR_DEVICES": redis_for_devices(commands, stores)}
+    answering = stored("api") | linking | pairing | {"DOSETTE_BIND": f"{LOOPBACK}:{web_port}"}
     broker = {name: text for name in BROKER if (text := commands.environ.get(name))}
     planning = stored("scheduler") | broker | {"DOSETTE_SECRET": passwords["signing"], "DOSETTE_PUBLIC_URL": public_url}
     delivering = (
@@ -96,6 +97,11 @@ def services(commands: Commands, stores: Stores, web_port: int, metrics: Mapping
         metered("worker", ["dosette-worker"], delivering),
         metered("display-agent", ["dosette-display", "run"], showing),
     ]
+
+
+def redis_for_devices(commands: Commands, stores: Stores) -> str:
+    """Where panels reach Redis: on this machine only, unless somebody has opened another way and says so."""
+    return commands.environ.get("DOSETTE_REDIS_FOR_DEVICES") or stores.redis_address
 
 
 def _handed_on(environ: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from conftest import Home
+from dosette.actions.devices import ServerKeys
 from dosette.storage.connection import Database
 from dosette.testing import NOON
 from dosette_api.app import create_app
@@ -71,5 +72,9 @@ class Api:
 @pytest.fixture
 def api(home: Home, database_of: Callable[[str], Database], valkey: Valkey) -> Api:
     clock = Clock()
-    app = create_app(Household(database_of("api"), clock, valkey.url))
+    keys = ServerKeys("secret")
+    outside = Household(
+        database_of("api"), clock, valkey.url, device_keys=keys, redis_for_devices=f"127.0.0.1:{valkey.port}"
+    )
+    app = create_app(outside)
     return Api(app.test_client(), home.token, clock, home)

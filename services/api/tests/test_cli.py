@@ -1,20 +1,26 @@
 """The command `dosette`, as a person types it."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg2
 import pytest
 
 from conftest import Home, Server
-from dosette.actions import households
+from dosette.actions import devices, households
+from dosette.actions.devices import ServerKeys
 from dosette.contracts.device_file import DeviceFile
+from dosette.contracts.look import read_look
+from dosette.contracts.pairing import read_code
 from dosette.storage import households as household_sql
 from dosette.storage.connection import Database
+from dosette.testing import NOON
 from dosette_local.servers.postgres import Postgres
 
 
@@ -113,24 +119,60 @@ def test_a_token_for_an_unknown_member_is_refused(home: Home):
     )
 
 
-def test_pairing_writes_a_file_for_the_agent_alone(home: Home, tmp_path: Path):
-    out = tmp_path / "device.json"
-
+def test_pairing_into_a_folder_writes_a_file_for_its_agent_alone(home: Home, tmp_path: Path):
     told = _dosette(
-        home.server, "device", "pair", "--name", "Kitchen", "--out", str(out), "--redis", "pi:6379", DOSETTE_SECRET="s"
+        home.server, "device", "pair", "Kitchen", "--into", str(tmp_path), "--redis", "pi:6379", DOSETTE_SECRET="s"
     )
 
-    assert DeviceFile.read(out).device_id == told.stdout.strip()
-    assert out.stat().st_mode & 0o777 == 0o600
+    assert DeviceFile.read(tmp_path / "device.json").device_id == told.stdout.strip()
+    assert (tmp_path / "device.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_without_a_household_there_is_nothing_to_pair_with(server: Server, tmp_path: Path):
-    told = _dosette(
-        server, "device", "pair", "--name", "K", "--out", str(tmp_path / "d"), "--redis", "r:1", DOSETTE_SECRET="s"
-    )
+def test_pairing_shows_a_code_what_to_type_and_a_qr(home: Home):
+    told = _dosette(home.server, "device", "pair", "Kitchen", "--server", "https://pills.example", DOSETTE_SECRET="s")
+
+    command = re.search(r"dosette-display pair https://pills\.example (\S+)", told.stdout)
+    assert command is not None
+    assert read_code(command[1]) == command[1]
+    assert "█" in told.stdout
+
+
+def test_without_a_household_there_is_nothing_to_pair_with(server: Server):
+    told = _dosette(server, "device", "pair", "Kitchen", DOSETTE_SECRET="s")
 
     assert told.returncode == 1
     assert "dosette demo" in told.stderr
+
+
+def test_panels_are_listed_given_new_keys_and_revoked_by_name(home: Home):
+    devices.pair(home.database, home.console, "Kitchen", ServerKeys("s"), "pi:6379", "", NOON)
+
+    listed = _dosette(home.server, "device", "list").stdout
+    rotated = _dosette(home.server, "device", "rotate", "Kitchen").stdout
+    again = _dosette(home.server, "device", "rotate", "Kitchen")
+    revoked = _dosette(home.server, "device", "revoke", "Kitchen").stdout
+    afterwards = _dosette(home.server, "device", "list").stdout
+
+    assert listed == "Kitchen, paired, not seen yet\n"
+    assert "Kitchen gets new keys" in rotated
+    assert (again.returncode, "still believed" in again.stderr) == (1, True)
+    assert revoked == "Kitchen is no longer paired\n"
+    assert afterwards.startswith("Kitchen, revoked")
+
+
+@pytest.mark.parametrize("command", ["revoke", "rotate"])
+def test_a_panel_of_another_name_is_one_sentence(home: Home, command: str):
+    told = _dosette(home.server, "device", command, "Cellar")
+
+    assert told.returncode == 1
+    assert told.stderr == "dosette: there is no device named Cellar in this household; see: dosette device list\n"
+
+
+def test_a_link_to_the_panels_is_printed_alone(home: Home):
+    told = _dosette(home.server, "device", "page", DOSETTE_LINK_KEY="k", DOSETTE_PUBLIC_URL="https://pills.example/")
+
+    token = told.stdout.strip().removeprefix("https://pills.example/panels/")
+    assert read_look(token, "k", datetime.now(UTC)).household_id == home.id
 
 
 @pytest.mark.parametrize("command", [("demo",), ("migrate",)])

@@ -37,6 +37,7 @@ from dosette.actions.devices import ServerKeys
 from dosette.actions.doses import Taking
 from dosette.actions.stock import Line
 from dosette.bus import Bus
+from dosette.domain.doses import When
 from dosette.storage.connection import Database
 from dosette.testing import NOON, a_press
 from dosette_api.app import create_app
@@ -176,7 +177,7 @@ def _live_in(home: Home, scheduler: Database, redis: Redis) -> None:
     Bus(redis).show_frame(panel, b"\x89PNG")
     for dose_id in [home.dose() for _ in range(10)][::3]:
         doses.take(home.database, home.writer(), Taking(NOON, dose_id), home.request(), NOON)
-        doses.take_in(scheduler, a_press(panel, dose_id, at=NOON), NOON, NOON)
+        doses.take_in(scheduler, a_press(panel, dose_id, at=NOON), When(NOON), NOON)
     for number in range(ALARMS):
         alarms.raise_one(scheduler, home.id, "panel_silent", str(uuid4()), {"about": f"Panel {number}"}, NOON)
     for channel, address in (("file", "bruno.jsonl"), ("webhook", "https://example.org/hook")):

@@ -8,6 +8,7 @@ import pytest
 
 from dosette.actions import devices, doses
 from dosette.actions.devices import ServerKeys
+from dosette.domain.doses import When
 from dosette.storage.connection import Database
 from dosette.testing import NOON, a_press
 
@@ -361,7 +362,7 @@ def test_a_conflict_is_listed_and_resolved_by_a_person(api: Any, database_of: Ca
     for number, minutes in ((1, 10), (2, 20)):
         api.clock.now = NOON + timedelta(minutes=minutes)
         press = a_press(paired.device_id, dose["id"], number=number, at=api.clock.now)
-        assert doses.take_in(database_of("scheduler"), press, api.clock.now, api.clock.now) == ["conflict"]
+        assert doses.take_in(database_of("scheduler"), press, When(api.clock.now), api.clock.now) == ["conflict"]
     second, first = api.get("/conflicts").get_json()["items"]
     assert (first["on"]["name"], first["report"], first["dose"]["id"]) == ("Kitchen", "take", dose["id"])
 

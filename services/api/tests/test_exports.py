@@ -14,6 +14,7 @@ from conftest import Server
 from dosette.actions import alarms, devices, doses, exports, households, reminders, schedules
 from dosette.actions.devices import ServerKeys
 from dosette.actions.reminders import Sent
+from dosette.domain.doses import When
 from dosette.domain.members import MEMBERS, READ, SCOPES
 from dosette.storage import exports as export_sql
 from dosette.storage.access import at_console
@@ -74,7 +75,7 @@ def full(api: Any, database_of: Callable[[str], Database]) -> Any:
     api.post(f"/reminders/{reminder['id']}/claim")
     api.post(f"/doses/{dose['id']}/take")
     api.post(f"/doses/{dose['id']}/correct", {"at": NOON.isoformat()})
-    doses.take_in(scheduler, a_press(panel, dose["id"], at=NOON), api.clock.now, api.clock.now)
+    doses.take_in(scheduler, a_press(panel, dose["id"], at=NOON), When(api.clock.now), api.clock.now)
     extra = api.post(f"/doses/{dose['id']}/take", {"extra": True}).get_json()["id"]
     api.post(f"/doses/{extra}/undo")
     api.post(f"/medicines/{fixed}/stock/loss", {"amount": "0.25", "reason": 'é 😀 \\ "'})

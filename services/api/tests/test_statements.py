@@ -11,6 +11,7 @@ import pytest
 
 from dosette.actions import alarms, devices, doses
 from dosette.actions.devices import ServerKeys
+from dosette.domain.doses import When
 from dosette.storage.connection import Database
 from dosette.testing import NOON, a_press
 
@@ -96,6 +97,9 @@ CALLS = {
     "claim_reminder": Call("POST", "/reminders/{reminder}/claim"),
     "dismiss_reminder": Call("POST", "/reminders/{alarm}/dismiss"),
     "list_devices": Call("GET", "/devices"),
+    "pair_device": Call("POST", "/devices", {"name": "Cellar"}, status=201),
+    "rotate_device": Call("POST", "/devices/{device}/rotate"),
+    "revoke_device": Call("DELETE", "/devices/{device}", status=204),
     "get_frame": Call("GET", "/devices/{device}/frame.png", status=404),
 }
 
@@ -107,7 +111,7 @@ def full(api: Any, database_of: Any) -> dict[str, str]:
     ids = [api.dose_of(medicine_id)["id"] for medicine_id in medicines]
     panel = devices.pair(api.home.database, api.home.console, "Kitchen", ServerKeys("secret"), "redis:6379", "", NOON)
     api.post("/medicines/batch-take", {"items": [{"dose_id": dose_id} for dose_id in ids[10:]]})
-    doses.take_in(database_of("scheduler"), a_press(panel.device_id, ids[11]), NOON, NOON)
+    doses.take_in(database_of("scheduler"), a_press(panel.device_id, ids[11]), When(NOON), NOON)
     conflict = api.get("/conflicts").get_json()["items"][0]["id"]
     api.clock.now = NOON + timedelta(minutes=30)
     alarms.raise_one(database_of("scheduler"), api.home.id, "low_stock", medicines[0], None, NOON)

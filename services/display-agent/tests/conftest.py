@@ -21,6 +21,7 @@ from dosette.contracts.plan import Plan, PlannedDose
 from dosette.contracts.press import Press
 from dosette.contracts.signing import redis_password, seal, signing_key, unseal
 from dosette.testing import a_plan
+from dosette_display.journal import Journal
 from dosette_local.servers.valkey import Valkey
 
 DEVICE = "01980000-0000-7000-8000-000000000001"
@@ -98,10 +99,10 @@ class Kitchen:
 
     def admit(self) -> None:
         """As the scheduler does at every reconnect."""
-        self.bus.admit_devices({DEVICE: PASSWORD})
+        self.bus.admit_devices({DEVICE: [PASSWORD]})
 
     def journal_is_empty(self) -> bool:
-        return b'"press"' not in (self.folder / "journal").read_bytes()
+        return not Journal(self.folder / "journal", DEVICE).waiting()
 
     def log(self) -> str:
         path = self.folder / "log"

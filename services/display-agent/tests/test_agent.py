@@ -11,7 +11,8 @@ from threading import Event, Thread
 import pytest
 from PIL import Image
 
-from dosette.contracts.plan import LowStock
+from dosette.clock import boot_id
+from dosette.contracts.plan import LowStock, NewKeys
 from dosette.testing import NOON, a_dose, a_plan
 from dosette_display import words
 from dosette_display.agent import VIEW_S, Agent
@@ -53,6 +54,8 @@ class Desk:
     key: str
     sealed: object
     now: datetime = NOON
+    stepped: timedelta = timedelta(0)
+    """Of the wall clock alone."""
     number: int = 0
     panel: GlassPanel = field(default_factory=GlassPanel)
     lights: list[Light] = field(default_factory=list)
@@ -63,7 +66,7 @@ class Desk:
         self.journal = Journal(self.folder / "journal", plan.device_id)
         self.agent = Agent(
             device_id=plan.device_id,
-            clock=lambda: self.now,
+            clock=lambda: self.now + self.stepped,
             clock_synced=lambda: True,
             panel=self.panel,
             lamp=self,
@@ -82,7 +85,7 @@ class Desk:
         self.agent.heard(self.sealed(plan))
 
     def redraw(self) -> None:
-        self.agent._refresh(self.now)
+        self.agent._refresh(self.now + self.stepped)
 
     def press(self, kind: str = "take") -> Answer:
         self.agent.press(Gesture("hold" if kind == "undo" else kind), self.agent.look())
@@ -262,11 +265,12 @@ def test_a_snoozed_dose_stays_on_the_screen_and_can_be_taken(desk):
 
 
 def test_a_snoozed_dose_is_due_again_when_its_time_is_over(desk):
-    desk.hear(a_dose())
+    desk.hear(dose := a_dose())
     desk.redraw()
     desk.press("snooze")
 
     desk.now += timedelta(minutes=15)
+    desk.hear(dose)
     desk.redraw()
 
     assert desk.title == "Due now"
@@ -577,7 +581,7 @@ def test_a_panel_that_fails_is_said_by_the_lamp_and_tried_again_and_no_press_nam
 
 @dataclass
 class Wire:
-    lost_at: datetime | None = None
+    lost_s: float | None = None
 
     def show(self, frame: bytes) -> None:
         pass
@@ -588,12 +592,11 @@ class Wire:
 
 def test_a_lost_link_is_said_after_half_a_minute_with_the_time_of_the_plan(desk):
     desk.hear(a_dose())
-    desk.agent.wire = Wire(lost_at=NOON)
+    desk.agent.wire = Wire(lost_s=29)
 
-    desk.now += timedelta(seconds=29)
     desk.redraw()
     assert desk.title == "Due now"
-    desk.now += timedelta(seconds=1)
+    desk.agent.wire.lost_s = 30
     desk.redraw()
     assert desk.title == "offline since 12:00"
 
@@ -602,12 +605,103 @@ def test_a_server_that_is_silent_behind_a_living_link_is_offline_too(desk):
     desk.hear(a_dose())
     desk.agent.wire = Wire()
 
-    desk.now += timedelta(seconds=151)
+    desk.now += timedelta(seconds=94)
     desk.redraw()
-    assert desk.title == "Due now"  # the clock may just have been stepped
-    desk.now += timedelta(seconds=10)
+    assert desk.title == "Due now"
+    desk.now += timedelta(seconds=1)
     desk.redraw()
     assert desk.title == "offline since 12:00"
+
+
+STEPS = [
+    sign * step for sign in (1, -1) for step in (MINUTE, timedelta(hours=1), timedelta(hours=26), timedelta(days=365))
+]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_clock_that_is_stepped_tells_of_no_time_without_a_server(desk, step):
+    desk.hear(a_dose())
+    desk.agent.wire = Wire(lost_s=10)
+    desk.redraw()
+
+    desk.stepped = step
+    desk.redraw()
+
+    assert "offline" not in desk.title
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_clock_that_is_stepped_hides_no_time_without_a_server(desk, step):
+    desk.hear(a_dose(NOON + timedelta(days=3)))
+    desk.stepped = step
+    desk.agent.wire = Wire(lost_s=40)
+
+    desk.now += timedelta(seconds=40)
+    desk.redraw()
+
+    assert desk.title.startswith("offline since") or desk.agent.look().page.alarm
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step > timedelta(hours=2)])
+def test_what_fell_into_a_jump_of_the_clock_is_missed_and_never_due(desk, step):
+    desk.hear(a_dose(NOON + timedelta(hours=5)), a_dose(NOON + timedelta(days=6)))
+    desk.redraw()
+
+    desk.stepped = step
+    desk.redraw()
+
+    assert desk.agent.look().page.takes == ()
+    assert "Due" not in desk.title
+
+
+def test_a_clock_that_was_stepped_and_is_set_right_reminds_as_before(desk):
+    desk.hear(a_dose())
+    desk.stepped = timedelta(hours=26)
+    desk.redraw()
+
+    desk.stepped = timedelta(0)
+    desk.now += MINUTE
+    desk.redraw()
+
+    assert desk.title == "Due now"
+
+
+def test_a_press_says_in_which_boot_it_was_and_after_which_plan(desk):
+    desk.hear(a_dose())
+    desk.redraw()
+
+    desk.press()
+
+    (press,) = desk.journal.waiting()
+    assert (press.after, press.boot_id) == (NOON, boot_id())
+
+
+def test_a_revoked_panel_says_so_shows_no_doses_and_takes_no_press_also_after_a_restart(desk, key, sealed):
+    desk.hear(a_dose())
+    desk.redraw()
+    before = desk.agent.look()
+    desk.hear(revoked=True)
+    desk.redraw()
+
+    again = Desk(desk.folder, key, sealed)
+    again.redraw()
+
+    for each in (desk, again):
+        page = each.agent.look().page
+        assert (page.title, page.rows, page.takes, page.undoes) == ("NOT PAIRED", (), (), ())
+        assert not each.press().saved
+    desk.agent.press(Gesture.TAKE, before)
+    assert desk.journal.waiting() == ()
+    assert "no longer paired" in desk.answers[-1].said
+
+
+def test_new_keys_in_a_plan_are_taken_over_with_the_key_that_it_was_signed_with(desk):
+    adopted: list[tuple[int, str]] = []
+    desk.agent.adopt = lambda plan, key: adopted.append((plan.keys.generation, key)) if plan.keys else None
+
+    desk.hear(a_dose(), keys=NewKeys(2, "ab" * 32, "cd" * 32))
+
+    assert adopted == [(2, desk.key)]
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """The journal: what was saved is there after a power cut at any byte."""
 
+import errno
 import os
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from dosette.testing import a_press
+from dosette.testing import NOON, a_press
 from dosette_display.journal import Journal, NotSaved
 
 DEVICE = "device"
@@ -67,14 +69,60 @@ def test_any_byte_may_be_damaged_and_the_other_presses_stay(path):
         assert len(numbers(Journal(path, DEVICE))) >= 1
 
 
-def test_acknowledged_presses_leave_the_journal_and_the_numbers_go_on(path):
+def test_acknowledged_presses_wait_no_more_and_the_numbers_go_on(path):
     journal = saved(path, 1, 2)
 
-    dropped = journal.acknowledge(2)
+    dropped = journal.acknowledge(2, "epoch", NOON)
 
     assert [press.number for press in dropped] == [1, 2]
-    assert b"press" not in path.read_bytes()
+    assert numbers(Journal(path, DEVICE)) == []
     assert Journal(path, DEVICE).next_number(0) == 3
+
+
+def test_a_restored_server_is_sent_what_it_has_forgotten_also_after_a_restart(path):
+    saved(path, 1, 2, 3).acknowledge(3, "epoch", NOON)
+    journal = Journal(path, DEVICE)
+    journal.append(a_press(DEVICE, "dose 4", number=4))
+
+    taken_in = journal.acknowledge(1, "restored", NOON + timedelta(days=1))
+
+    assert taken_in == ()
+    assert numbers(journal) == numbers(Journal(path, DEVICE)) == [2, 3, 4]
+    journal.acknowledge(4, "restored", NOON + timedelta(days=1))
+    assert numbers(journal) == []
+
+
+def test_what_was_taken_in_is_kept_for_seven_days_by_the_servers_clock(path):
+    journal = saved(path, 1, 2)
+    journal.acknowledge(1, "epoch", NOON)
+    journal.acknowledge(2, "epoch", NOON + timedelta(days=7))
+
+    journal.acknowledge(0, "restored", NOON + timedelta(days=7))
+
+    assert numbers(journal) == [2]
+
+
+def test_a_lower_number_in_the_same_epoch_sends_nothing_again(path):
+    journal = saved(path, 1, 2)
+    journal.acknowledge(2, "epoch", NOON)
+
+    journal.acknowledge(0, "epoch", NOON)
+
+    assert numbers(journal) == []
+
+
+def test_a_journal_that_was_torn_while_it_was_written_anew_is_the_old_or_the_new_one(path):
+    journal = saved(path, 1, 2)
+    before = path.read_bytes()
+    journal.acknowledge(1, "epoch", NOON)
+    after = path.read_bytes()
+
+    for cut in range(len(after)):
+        path.write_bytes(before)
+        path.with_name("journal.new").write_bytes(after[:cut])
+        assert numbers(Journal(path, DEVICE)) == [1, 2]
+    path.write_bytes(after)
+    assert numbers(Journal(path, DEVICE)) == [2]
 
 
 def test_numbers_go_on_from_the_server_when_the_file_was_lost(path):
@@ -84,20 +132,21 @@ def test_numbers_go_on_from_the_server_when_the_file_was_lost(path):
 def test_a_part_of_the_presses_may_be_acknowledged(path):
     journal = saved(path, 1, 2, 3)
 
-    journal.acknowledge(2)
+    journal.acknowledge(2, "epoch", NOON)
 
     assert numbers(journal) == [3]
 
 
-def test_a_press_that_cannot_be_written_is_refused_and_leaves_nothing_behind(path, monkeypatch):
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_a_press_that_cannot_be_written_is_refused_and_leaves_nothing_behind(path, monkeypatch, fault):
     journal = saved(path, 1)
 
-    def full(descriptor: int, content: bytes) -> int:
-        raise OSError(28, "No space left on device")
+    def broken(descriptor: int, content: bytes) -> int:
+        raise OSError(fault, os.strerror(fault))
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", full)
-        with pytest.raises(NotSaved, match="No space left"):
+        patch.setattr(os, "write", broken)
+        with pytest.raises(NotSaved, match=os.strerror(fault)):
             journal.append(a_press(DEVICE, "lost", number=2))
 
     assert numbers(journal) == [1]

@@ -110,5 +110,36 @@ def test_a_plan_that_cannot_be_stored_is_used_all_the_same(store, path, sealed, 
     assert store.accept(sealed(PLAN))
 
     assert store.plan == PLAN
-    assert not store.is_stored(PLAN.pressed)
+    assert not store.is_stored(PLAN)
     assert "could not be stored" in caplog.text
+
+
+def test_a_power_cut_at_any_byte_of_a_new_plan_leaves_the_old_one(store, path, key, sealed):
+    store.accept(sealed(PLAN))
+    newer = sealed(replace(PLAN, number=2, pressed=1))
+
+    for cut in range(0, len(newer) + 1, 7):
+        path.with_name("plan.json.new").write_bytes(newer[:cut])
+        assert PlanStore(path, PLAN.device_id, key).plan == PLAN
+
+
+def test_a_plan_that_is_not_believed_is_counted_once_and_one_on_the_card_not_at_all(store, path, key, sealed):
+    store.accept(sealed(PLAN))
+    forged = sealed(replace(PLAN, number=2), key="00" * 32)
+    for _ in range(3):
+        store.accept(forged)
+    assert store.refused == 1
+
+    path.write_bytes(forged)
+
+    assert PlanStore(path, PLAN.device_id, key).refused == 0
+
+
+def test_a_plan_may_be_signed_with_the_key_before(path, key, sealed):
+    store = PlanStore(path, PLAN.device_id, "11" * 32, key)
+
+    assert store.accept(sealed(PLAN))
+
+    assert store.signed_with == key
+    store.use_keys("11" * 32)
+    assert not store.accept(sealed(replace(PLAN, number=2)))

@@ -1,6 +1,7 @@
 """The whole agent as a process of its own, against a real Redis-compatible server."""
 
 import json
+import resource
 import signal
 import socket
 import subprocess
@@ -316,3 +317,21 @@ def test_an_agent_that_waits_to_be_paired_stops_when_told(kitchen):
     agent.terminate()
 
     assert agent.wait(5) == 0
+
+
+def test_on_a_full_card_a_press_is_said_not_to_be_saved_and_is_saved_once_there_is_room(kitchen):
+    kitchen.publish(due_now())
+    agent = kitchen.start()
+    kitchen.eventually(lambda: (kitchen.folder / "plan.json").exists())
+    kitchen.eventually(kitchen.frame)
+    time.sleep(0.5)
+
+    resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    refused = kitchen.press("take")
+    resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    time.sleep(0.5)
+    saved = kitchen.press("take")
+
+    assert (refused[0], refused[1].startswith("not saved: ")) == (1, True)
+    assert saved == (0, "saved: take, 1 dose")
+    assert agent.poll() is None

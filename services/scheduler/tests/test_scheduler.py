@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from socket import socketpair
 from threading import Event, Thread
@@ -21,7 +22,9 @@ from dosette.contracts.device_file import DeviceFile
 from dosette.contracts.life import SignOfLife
 from dosette.contracts.names import DELIVERIES_QUEUE
 from dosette.contracts.plan import Plan
+from dosette.contracts.press import SentPress
 from dosette.contracts.signing import seal, unseal
+from dosette.metrics import exposition
 from dosette.storage import devices as device_sql
 from dosette.storage.connection import Database
 from dosette.storage.connection import connect as connect_database
@@ -31,7 +34,7 @@ from dosette_scheduler.alarms import Alarms
 from dosette_scheduler.doorbell import Doorbell
 from dosette_scheduler.listener import Listener
 from dosette_scheduler.presses import PressDesk
-from dosette_scheduler.publisher import SIGN_OF_LIFE, Publisher
+from dosette_scheduler.publisher import FAREWELL_TAKES, SIGN_OF_LIFE, Publisher
 from dosette_scheduler.scheduler import LONGEST_WAIT_S, RETRY_S, Scheduler
 
 KEYS = ServerKeys("secret")
@@ -152,19 +155,202 @@ def test_without_redis_doses_are_still_planned_and_closed(home: Home, database_o
     assert len(statuses) == 11
 
 
-def test_a_revoked_panel_is_expelled(
+@pytest.fixture
+def revoked(
+    home: Home, database_of: Callable[[str], Database], redis: Redis, panel: DeviceFile
+) -> tuple[Scheduler, DeviceFile]:
+    """A panel that was there, and a scheduler that was just told that it is revoked."""
+    scheduler = _scheduler(home, database_of, redis, NOON)
+    scheduler._round(set())
+    devices.revoke(home.database, home.console, panel.device_id, NOON)
+    scheduler._round({home.id})
+    return scheduler, panel
+
+
+def test_a_revoked_panel_is_told_so_by_a_last_signed_plan_without_doses(revoked, redis: Redis):
+    _, panel = revoked
+
+    plan = _plan(redis, panel)
+
+    assert (plan.revoked, plan.doses, plan.number) == (True, (), 2)
+
+
+def test_a_revoked_panel_is_expelled_and_its_connections_end(revoked, redis: Redis, home: Home):
+    scheduler, panel = revoked
+    own = connect_device(panel.redis, panel.redis_user, panel.redis_password)
+    own.ping()
+
+    scheduler.clock = lambda: NOON + FAREWELL_TAKES
+    scheduler._round(set())
+
+    with pytest.raises(Exception, match=r"closed|reset|WRONGPASS|invalid"):
+        own.ping()
+    with pytest.raises(Exception, match=r"WRONGPASS|invalid"):
+        connect_device(panel.redis, panel.redis_user, panel.redis_password).ping()
+    assert redis.keys(f"*{panel.device_id}*") == []
+    assert _execute(home, "SELECT kind FROM reminders WHERE dose_id IS NULL") == []
+
+
+def test_a_farewell_and_its_end_fit_into_ten_seconds():
+    assert FAREWELL_TAKES + timedelta(seconds=LONGEST_WAIT_S) < timedelta(seconds=10)
+
+
+def test_a_press_of_a_revoked_panel_is_refused_and_alarmed(revoked, redis: Redis, home: Home):
+    scheduler, panel = revoked
+    dose_id = home.dose(DUE)
+    press = a_press(panel.device_id, dose_id, at=NOON)
+    Bus(redis).send_press(panel.device_id, seal(press.to_json(), panel.signing_key))
+
+    scheduler.clock = lambda: NOON + FAREWELL_TAKES
+    scheduler._round(set())
+
+    assert home.doses()[0]["status"] == "pending"
+    assert ("not_believed",) in _execute(home, "SELECT kind FROM reminders WHERE dose_id IS NULL")
+
+
+def test_a_panel_that_was_revoked_and_paired_again_is_let_in(revoked, home: Home, redis: Redis):
+    scheduler, panel = revoked
+    scheduler.clock = lambda: NOON + FAREWELL_TAKES
+    scheduler._round(set())
+
+    anew = devices.pair(home.database, home.console, "Kitchen", KEYS, panel.redis, "", NOON)
+    scheduler._round({home.id})
+
+    assert anew.device_id == panel.device_id
+    connect_device(anew.redis, anew.redis_user, anew.redis_password).ping()
+    assert not _plan(redis, anew).revoked
+
+
+def test_a_revoked_panel_stays_out_when_redis_has_lost_everything(revoked, redis: Redis):
+    scheduler, panel = revoked
+    for seconds in (3, 70, 140):
+        scheduler.clock = lambda seconds=seconds: NOON + timedelta(seconds=seconds)
+        scheduler.publisher.all_is_stale()
+        scheduler._round(set())
+
+    with pytest.raises(Exception, match=r"WRONGPASS|invalid"):
+        connect_device(panel.redis, panel.redis_user, panel.redis_password).ping()
+
+
+def _rotated(panel: DeviceFile, redis: Redis) -> DeviceFile:
+    """What the agent makes of the plan that lies there."""
+    return panel.after(_plan(redis, panel), panel.signing_key)
+
+
+def test_new_keys_come_through_the_old_ones_and_both_are_believed_until_the_new_ones_are_used(
     home: Home, database_of: Callable[[str], Database], redis: Redis, panel: DeviceFile
 ):
     scheduler = _scheduler(home, database_of, redis, NOON)
-    scheduler._round(set())
-    with closing(connect_database(home.server.url("scheduler"), "test")) as connection, connection.cursor() as cursor:
-        cursor.execute("UPDATE devices SET revoked_at = paired_at")
+    devices.rotate(home.database, home.console, panel.device_id, NOON)
+    scheduler._round({home.id})
+    new = _rotated(panel, redis)
+    assert (new.generation, new.old_key) == (2, panel.signing_key)
+    assert new.signing_key != panel.signing_key
+    assert new.redis_password != panel.redis_password
 
-    scheduler.publisher.all_is_stale()
+    for each in (panel, new):
+        connect_device(each.redis, each.redis_user, each.redis_password).ping()
+    _signs_of_life(home, database_of, redis, panel, NOON)
+    assert _uses(database_of) == 1
+    _signs_of_life(home, database_of, redis, new, NOON)
+    assert _uses(database_of) == 2
+    scheduler._round({home.id})
+    assert _plan(redis, new).keys is None
+
+
+def test_how_all_panels_are_is_told_to_prometheus_without_a_name(
+    home: Home, database_of: Callable[[str], Database], redis: Redis, panel: DeviceFile
+):
+    gone = devices.pair(home.database, home.console, "Cellar", KEYS, panel.redis, "", NOON)
+    devices.pair(home.database, home.console, "Attic", KEYS, panel.redis, "", NOON)
+    devices.revoke(home.database, home.console, gone.device_id, NOON)
+    _signs_of_life(home, database_of, redis, panel, NOON)
+
+    _scheduler(home, database_of, redis, NOON + timedelta(minutes=2))._round(set())
+
+    told = exposition()[0].decode()
+    for line in (
+        'dosette_panels{state="paired"} 2.0',
+        'dosette_panels{state="silent"} 1.0',
+        'dosette_panels{state="revoked"} 1.0',
+        'dosette_panels{state="rotating"} 0.0',
+        "dosette_panel_silence_seconds 120.0",
+        "dosette_panel_frame_age_seconds 180.0",
+        "dosette_panel_waiting_presses 3.0",
+        "dosette_panel_refused_plans 0.0",
+    ):
+        assert f"\n{line}\n" in told, line
+    assert panel.device_id not in told
+    assert "Attic" not in told
+
+
+def test_after_seven_days_the_old_keys_open_nothing(
+    home: Home, database_of: Callable[[str], Database], redis: Redis, panel: DeviceFile
+):
+    scheduler = _scheduler(home, database_of, redis, NOON)
+    devices.rotate(home.database, home.console, panel.device_id, NOON)
+    scheduler._round({home.id})
+    new = _rotated(panel, redis)
+    later = NOON + devices.KEYS_OVERLAP
+    scheduler.clock = lambda: later
+
     scheduler._round(set())
 
     with pytest.raises(Exception, match=r"WRONGPASS|invalid"):
         connect_device(panel.redis, panel.redis_user, panel.redis_password).ping()
+    connect_device(new.redis, new.redis_user, new.redis_password).ping()
+    _signs_of_life(home, database_of, redis, panel, later)
+    assert ("not_believed",) in _execute(home, "SELECT kind FROM reminders WHERE dose_id IS NULL")
+
+
+def test_keys_of_ninety_days_are_renewed_by_themselves_where_the_panel_is_there(
+    home: Home, database_of: Callable[[str], Database], redis: Redis, panel: DeviceFile
+):
+    away = devices.pair(home.database, home.console, "Cellar", KEYS, panel.redis, "", NOON)
+    later = NOON + devices.KEYS_LIVE + timedelta(days=1)
+    _signs_of_life(home, database_of, redis, panel, later)
+
+    scheduler = _scheduler(home, database_of, redis, later)
+    scheduler._round(set())
+    scheduler._round(set())
+
+    generations = dict(_execute(home, "SELECT id::text, generation FROM devices"))
+    assert generations == {panel.device_id: 2, away.device_id: 1}
+
+
+def test_a_server_that_was_restored_to_before_the_keys_were_renewed_believes_them(
+    home: Home, database_of: Callable[[str], Database], redis: Redis, panel: DeviceFile
+):
+    scheduler = _scheduler(home, database_of, redis, NOON)
+    devices.rotate(home.database, home.console, panel.device_id, NOON)
+    scheduler._round({home.id})
+    new = _rotated(panel, redis)
+    _execute(home, "UPDATE devices SET generation = 1, uses_generation = NULL, old_until = NULL")
+    scheduler.publisher.all_is_stale()
+    scheduler._round(set())
+
+    connect_device(new.redis, new.redis_user, new.redis_password).ping()
+    _signs_of_life(home, database_of, redis, new, NOON)
+    scheduler._round({home.id})
+
+    assert _plan(redis, new).keys is None
+    assert _execute(home, "SELECT generation FROM devices") == [(2,)]
+
+
+def _signs_of_life(
+    home: Home, database_of: Callable[[str], Database], redis: Redis, panel: DeviceFile, now: datetime
+) -> None:
+    """The desk takes one in, as of this file."""
+    database = database_of("scheduler")
+    desk = PressDesk(database, Bus(redis), KEYS, lambda: now, Event())
+    (device,) = [each for each in devices.active(database) if each.id == panel.device_id]
+    life = SignOfLife(panel.device_id, now, True, 3, shown_s=60.0, refused=0, version="1.2.3")
+    desk._take_in(device, Entry(panel.device_id, "1-1", seal(life.to_json(), panel.signing_key), True))
+
+
+def _uses(database_of: Callable[[str], Database]) -> int:
+    (device,) = devices.active(database_of("scheduler"))
+    return device.uses
 
 
 @pytest.fixture
@@ -276,10 +462,8 @@ def test_a_device_that_lives_is_seen(
 
 
 def _signs(panel: DeviceFile, off: timedelta, late: timedelta = timedelta(0)) -> Entry:
-    now = datetime.now(UTC)
-    life = SignOfLife(panel.device_id, now + off, True, 0)
-    entry_id = f"{int((now - late).timestamp() * 1000)}-0"
-    return Entry(panel.device_id, entry_id, seal(life.to_json(), panel.signing_key), True)
+    life = SignOfLife(panel.device_id, datetime.now(UTC) + off, True, 0)
+    return Entry(panel.device_id, "1-1", seal(life.to_json(), panel.signing_key), True, late)
 
 
 @pytest.mark.parametrize("off", [timedelta(seconds=70), timedelta(seconds=-70), timedelta(days=365)])
@@ -297,6 +481,53 @@ def test_two_signs_in_a_row_whose_clock_disagrees_are_an_alarm_until_it_agrees_a
     desk._take_in(device, _signs(panel, timedelta(seconds=5)))
 
     assert (once, twice, _execute(home, kinds)) == ([], [("clock_wrong",)], [])
+
+
+def test_plans_that_a_panel_did_not_believe_are_an_alarm_once_for_each(
+    home: Home, redis: Redis, panel: DeviceFile, database_of: Callable[[str], Database]
+):
+    desk = PressDesk(database_of("scheduler"), Bus(redis), KEYS, lambda: NOON, Event())
+    (device,) = devices.active(database_of("scheduler"))
+    alarms_now = "SELECT count(*) FROM reminders WHERE kind = 'not_believed' AND status = 'waiting'"
+
+    def says(refused: int) -> object:
+        life = SignOfLife(panel.device_id, NOON, True, 0, refused=refused)
+        desk._take_in(device, Entry(panel.device_id, "1-1", seal(life.to_json(), panel.signing_key), True))
+        (count,) = _execute(home, alarms_now)[0]
+        return count
+
+    assert (says(0), says(1)) == (0, 1)
+    _execute(home, "UPDATE reminders SET status = 'dropped' WHERE kind = 'not_believed'")
+    assert (says(1), says(2)) == (0, 1)
+
+
+def test_a_press_before_the_clock_was_set_counts_by_what_passed_since_and_of_another_boot_a_person_is_asked(
+    home: Home, redis: Redis, panel: DeviceFile, database_of: Callable[[str], Database]
+):
+    now = DUE + timedelta(minutes=40)
+    desk = PressDesk(database_of("scheduler"), Bus(redis), KEYS, lambda: now, Event())
+    (device,) = devices.active(database_of("scheduler"))
+    first, second = home.dose(DUE), home.dose(DUE)
+    unset = datetime(1970, 1, 1, tzinfo=UTC)
+
+    def comes(dose_id: str, number: int, boot: str) -> None:
+        press = a_press(panel.device_id, dose_id, at=unset, number=number)
+        press = replace(press, clock_synced=False, boot_id=boot, boottime_s=100.0, after=DUE - timedelta(minutes=1))
+        sealed = seal(SentPress(press, "this boot", 100.0 + 20 * 60).to_json(), panel.signing_key)
+        desk._take_in(device, Entry(panel.device_id, "1-1", sealed, False, timedelta(minutes=5)))
+
+    comes(first, 1, "this boot")
+    asked_at_first = _execute(home, "SELECT kind FROM reminders WHERE kind = 'time_unsure'")
+    comes(second, 2, "the boot before")
+
+    taken = dict(_execute(home, "SELECT id::text, resolved_at FROM doses WHERE status = 'taken'"))
+    assert taken == {first: DUE + timedelta(minutes=15), second: DUE + timedelta(minutes=35)}
+    assert asked_at_first == []
+    assert _execute(home, "SELECT kind FROM reminders WHERE kind = 'time_unsure'") == [("time_unsure",)]
+    ((reason,),) = _execute(home, "SELECT reason FROM dose_events WHERE dose_id = %s AND kind = 'taken'", second)
+    assert (
+        reason == "the panel's clock was not set: pressed after 12:29 UTC on 2026-03-04, before 13:05 UTC on 2026-03-04"
+    )
 
 
 def test_a_sign_that_waited_says_nothing_about_clocks(

@@ -10,7 +10,7 @@ from typing import Any
 
 from dosette.actions.replies import Answer, Request, answer
 from dosette.contracts.press import SNOOZE, Press
-from dosette.domain.doses import PENDING, SKIPPED, TAKEN, refusal
+from dosette.domain.doses import PENDING, SKIPPED, TAKEN, When, refusal
 from dosette.domain.errors import NotFound, OverLimit, Refused
 from dosette.faults import fp
 from dosette.storage import devices as device_sql
@@ -124,13 +124,13 @@ def resolve_conflict(
     raise Refused(f"this conflict was resolved already, as {row[2]['conflict']['status']}", row[2])
 
 
-def take_in(database: Database, press: Press, at: datetime, now: datetime) -> list[str]:
+def take_in(database: Database, press: Press, when: When, now: datetime) -> list[str]:
     """What became of each dose of a press, in its order: done, replayed, refused or conflict.
 
     A dose that somebody else resolved before the press arrived, or one over a safe limit, gets a conflict, for a person to
     resolve. Raises Unauthorized when the device was revoked; Unavailable when the press must be taken in again later.
     """
-    outcomes = [_press_one(database, press, dose_id, at, now) for dose_id in press.dose_ids]
+    outcomes = [_press_one(database, press, dose_id, when, now) for dose_id in press.dose_ids]
     database.run(
         device_sql.PRESS_TAKEN_IN, as_device(press.device_id), device=press.device_id, number=press.number, now=now
     )
@@ -181,11 +181,12 @@ def _changed(
     return told
 
 
-def _press_one(database: Database, press: Press, dose_id: str, at: datetime, now: datetime) -> str:
+def _press_one(database: Database, press: Press, dose_id: str, when: When, now: datetime) -> str:
     entry = as_device(press.device_id)
+    at, why = (when.until, None) if when.sure else _guessed(database, entry, dose_id, when)
     request = Request(f"{press.id}:{dose_id}", hashlib.sha256(press.to_json()).digest())
     try:
-        told = _pressed(database, entry, press, dose_id, request, at, now)
+        told = _pressed(database, entry, press, dose_id, why, request, at, now)
         return "replayed" if told.replayed else "done"
     except NotFound:
         return "refused"
@@ -198,16 +199,31 @@ def _press_one(database: Database, press: Press, dose_id: str, at: datetime, now
         return _kept_as_conflict(database, entry, press.kind, dose_id, request, refused.message, at, now)
 
 
+def _guessed(database: Database, entry: Entry, dose_id: str, when: When) -> tuple[datetime, str]:
+    """The time that counts for a press that may have been at any time of an interval; and that, for history."""
+    rows = database.run(sql.WINDOW, entry, dose=dose_id)
+    since = f"after {when.since:%H:%M} UTC on {when.since:%Y-%m-%d}, " if when.since else ""
+    why = f"the panel's clock was not set: pressed {since}before {when.until:%H:%M} UTC on {when.until:%Y-%m-%d}"
+    return (when.within(*rows[0]) if rows else when.until), why
+
+
 def _pressed(
-    database: Database, entry: Entry, press: Press, dose_id: str, request: Request, at: datetime, now: datetime
+    database: Database,
+    entry: Entry,
+    press: Press,
+    dose_id: str,
+    why: str | None,
+    request: Request,
+    at: datetime,
+    now: datetime,
 ) -> Answer:
     if press.kind == "undo":
         return undo(database, entry, dose_id, request, at, now)
     if press.kind == "snooze":
         return snooze(database, entry, dose_id, at + SNOOZE, request, now)
     if press.kind == "skip":
-        return skip(database, entry, dose_id, press.reason, request, at, now)
-    return take(database, entry, Taking(at, dose_id), request, now)
+        return skip(database, entry, dose_id, "; ".join(filter(None, (press.reason, why))) or None, request, at, now)
+    return _settle(database, entry, Taking(at, dose_id), TAKEN, why, request, now)
 
 
 def _kept_as_conflict(

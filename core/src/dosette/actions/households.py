@@ -76,6 +76,11 @@ def at_home(database: Database, name: str | None) -> Entry:
     return at_console(_only(database, name))
 
 
+def its_id(database: Database, name: str | None) -> str:
+    """Of the household of that name, or of the only one. Raises as `at_home` does."""
+    return _only(database, name)
+
+
 def to_look_into(database: Database, name: str | None) -> Entry:
     """The same, to read only. Raises as `at_home` does."""
     return looking_in(_only(database, name))

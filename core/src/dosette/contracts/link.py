@@ -18,6 +18,7 @@ ACTIONS = ("take", "skip", "claim")
 
 _BODY = Struct(">B16sBI")
 _SIGNATURE = 16
+_PURPOSE = b"link"
 
 
 class BadLink(Exception):
@@ -41,19 +42,12 @@ def link_token(link: Link, key: str) -> str:
     body = _BODY.pack(
         VERSION, UUID(link.delivery_id).bytes, ACTIONS.index(link.action), int(link.expires_at.timestamp())
     )
-    return urlsafe_b64encode(body + _signature(body, key)).rstrip(b"=").decode()
+    return signed_token(body, _PURPOSE, key)
 
 
 def read_link(token: str, key: str, now: datetime) -> Link:
     """Raises BadLink and ExpiredLink."""
-    try:
-        raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
-    except (BadBase64, UnicodeEncodeError, ValueError):
-        raise BadLink from None
-    body, signature = raw[: _BODY.size], raw[_BODY.size :]
-    if len(body) != _BODY.size or not hmac.compare_digest(signature, _signature(body, key)):
-        raise BadLink
-    version, delivery, action, expires = _BODY.unpack(body)
+    version, delivery, action, expires = _BODY.unpack(signed_body(token, _BODY.size, _PURPOSE, key))
     if version != VERSION or action >= len(ACTIONS):
         raise BadLink
     expires_at = datetime.fromtimestamp(expires, UTC)
@@ -62,5 +56,22 @@ def read_link(token: str, key: str, now: datetime) -> Link:
     return Link(str(UUID(bytes=delivery)), ACTIONS[action], expires_at)
 
 
-def _signature(body: bytes, key: str) -> bytes:
-    return hmac.new(key.encode(), pack(">B", VERSION) + b"link" + body, hashlib.sha256).digest()[:_SIGNATURE]
+def signed_token(body: bytes, purpose: bytes, key: str) -> str:
+    """What a link of some purpose says, for a URL."""
+    return urlsafe_b64encode(body + _signature(body, purpose, key)).rstrip(b"=").decode()
+
+
+def signed_body(token: str, size: int, purpose: bytes, key: str) -> bytes:
+    """Raises BadLink."""
+    try:
+        raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+    except (BadBase64, UnicodeEncodeError, ValueError):
+        raise BadLink from None
+    body, signature = raw[:size], raw[size:]
+    if len(body) != size or not hmac.compare_digest(signature, _signature(body, purpose, key)):
+        raise BadLink
+    return body
+
+
+def _signature(body: bytes, purpose: bytes, key: str) -> bytes:
+    return hmac.new(key.encode(), pack(">B", VERSION) + purpose + body, hashlib.sha256).digest()[:_SIGNATURE]

@@ -111,10 +111,21 @@ class PlannedConflict:
 
 
 @dataclass(frozen=True)
+class NewKeys:
+    """The keys that the device is to use from now on, hidden under its signing key: see `signing.hidden`."""
+
+    generation: int
+    signing_key: str
+    redis_password: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """`number` grows with each plan of a device, so that one that comes late is known; `pressed` is the highest number of a
     press that the server has taken in: the device may forget it. `alarms` are kinds of what stands in the household, in no order: the
     panel says those that concern who stands before it. `stuck_since` is set when something due has waited to be told for 50 s.
+    `keys` are there until the device uses them; so long the ones before are believed, and until `old_keys_until`. `revoked`: the
+    device is no longer one of the household's, and this is its last plan.
 
     What a field with a default says is left out by a server that is one version older."""
 
@@ -131,6 +142,9 @@ class Plan:
     stuck_since: datetime | None = None
     low: tuple[LowStock, ...] = ()
     conflicts: tuple[PlannedConflict, ...] = ()
+    keys: NewKeys | None = None
+    old_keys_until: datetime | None = None
+    revoked: bool = False
 
     @classmethod
     def from_json(cls, body: bytes) -> "Plan":
@@ -152,6 +166,9 @@ class Plan:
             stuck_since=_time(raw["stuck_since"]) if raw.get("stuck_since") else None,
             low=tuple(LowStock.of(each) for each in raw.get("low") or ()),
             conflicts=tuple(PlannedConflict.of(each) for each in raw.get("conflicts") or ()),
+            keys=NewKeys(**raw["keys"]) if raw.get("keys") else None,
+            old_keys_until=_time(raw["old_keys_until"]) if raw.get("old_keys_until") else None,
+            revoked=bool(raw.get("revoked")),
         )
 
 

@@ -35,6 +35,16 @@ def unseal(message: bytes, key: str) -> bytes:
     return body
 
 
+def hidden(secret: str, key: str, purpose: str) -> str:
+    """A key of 32 bytes (hex) for nobody but who has `key`; the same again makes it plain.
+
+    A one-time pad of HMAC-SHA256, as long as itself: sound while one purpose under one key hides one secret. It says nothing of who
+    hid it, so it travels in what is sealed.
+    """
+    pad = hmac.new(bytes.fromhex(key), f"dosette|hidden|{purpose}".encode(), hashlib.sha256).digest()
+    return bytes(ours ^ theirs for ours, theirs in zip(bytes.fromhex(secret), pad, strict=True)).hex()
+
+
 def _digest(body: bytes, key: str) -> str:
     return hmac.new(bytes.fromhex(key), body, hashlib.sha256).hexdigest()
 

@@ -1,6 +1,7 @@
 """What can become of a dose, and what is said when it can't."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -39,9 +40,35 @@ def refusal(wanted: str, outcome: str, facts: Mapping[str, Told] | None, zone: s
     return Refused(f"{_which(dose, zone)} {_why(wanted, dose, zone, now)}", {"dose": dose})
 
 
-def pressed_at(said_at: datetime, clock_synced: bool, now: datetime) -> datetime:
-    """When a press happened, in the server's time: as the device says, unless its clock was wrong or runs ahead."""
-    return min(said_at, now) if clock_synced else now
+@dataclass(frozen=True)
+class When:
+    """When something happened: at `until`, or, if nobody knows, at some time from `since` on."""
+
+    until: datetime
+    since: datetime | None = None
+    """None: nobody knows from when on, unless it is `sure`."""
+    sure: bool = True
+
+    def within(self, opens_at: datetime, closes_at: datetime) -> datetime:
+        """The one time that counts. Of an interval it is the latest within the dose's window, which no safe limit after it can miss."""
+        latest = min(self.until, closes_at)
+        overlaps = latest >= opens_at and (self.since is None or self.since <= closes_at)
+        return latest if not self.sure and overlaps else self.until
+
+
+def pressed_when(
+    said_at: datetime, clock_synced: bool, age: timedelta | None, after: datetime | None, arrived_at: datetime
+) -> When:
+    """When a press happened, in the server's time: as the device says, unless its clock was wrong or runs ahead.
+
+    `age` is by how long it preceded its arrival, None when the device was started anew in between: then it was some time `after` the
+    plan that it names doses of.
+    """
+    if clock_synced:
+        return When(min(said_at, arrived_at))
+    if age is not None:
+        return When(arrived_at - age)
+    return When(arrived_at, after, sure=False)
 
 
 def _why(wanted: str, dose: Told, zone: str, now: datetime) -> str:

@@ -1,7 +1,8 @@
 """Who may do what: roles of people, scopes of tokens."""
 
-READ, DOSES, MEDICINES, STOCK, MEMBERS = "read", "doses:take", "medicines:write", "stock:write", "members:write"
-SCOPES = (READ, DOSES, MEDICINES, STOCK, MEMBERS)
+READ, DOSES, MEDICINES, STOCK = "read", "doses:take", "medicines:write", "stock:write"
+MEMBERS, DEVICES = "members:write", "devices:write"
+SCOPES = (READ, DOSES, MEDICINES, STOCK, MEMBERS, DEVICES)
 ROLES = ("admin", "caregiver", "self", "viewer")
 
 

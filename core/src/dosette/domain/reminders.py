@@ -14,6 +14,7 @@ BACKUP_OLD, PANEL_SILENT, CLOCK_WRONG, REDIS_AWAY = "backup_old", "panel_silent"
 DISK_FILLING, DISK_FULL = "disk_filling", "disk_full"
 BACKUP_FAILED, RESTORED = "backup_failed", "restored"
 FOREIGN_JOB = "foreign_job"
+NOT_BELIEVED, TIME_UNSURE = "not_believed", "time_unsure"
 ALARMS = (
     LOW_STOCK,
     COULD_NOT_REMIND,
@@ -26,6 +27,8 @@ ALARMS = (
     REDIS_AWAY,
     DISK_FILLING,
     FOREIGN_JOB,
+    NOT_BELIEVED,
+    TIME_UNSURE,
 )
 
 NAG = timedelta(minutes=15)
@@ -327,12 +330,14 @@ _RANK = {
     COULD_NOT_REMIND: 3,
     DISK_FULL: 4,
     MISSED: 5,
-    CLOCK_WRONG: 6,
-    PANEL_SILENT: 7,
-    FOREIGN_JOB: 8,
-    REDIS_AWAY: 9,
-    BACKUP_FAILED: 10,
-    BACKUP_OLD: 11,
+    TIME_UNSURE: 6,
+    NOT_BELIEVED: 7,
+    CLOCK_WRONG: 8,
+    PANEL_SILENT: 9,
+    FOREIGN_JOB: 10,
+    REDIS_AWAY: 11,
+    BACKUP_FAILED: 12,
+    BACKUP_OLD: 13,
 }
 _ALARM_TEXTS = {
     COULD_NOT_REMIND: "Dosette could not remind of a dose: look at the reminders in the pages",
@@ -346,6 +351,11 @@ _ALARM_TEXTS = {
     FOREIGN_JOB: "somebody put a job into the server's queue that is none of Dosette's; it was refused: look who reaches Redis",
     REDIS_AWAY: "Redis is out of reach: reminders go on more slowly, panels don't hear of changes",
 }
+_PANEL_TEXTS = {
+    PANEL_SILENT: "no sign of life from {} for more than five minutes: is it powered, is its network up?",
+    NOT_BELIEVED: "what came from or for {} was not signed as it should be and was refused: if this goes on, pair it anew",
+    TIME_UNSURE: "a button was pressed at {} while its clock was not set: look in history at which time it counts, and correct it",
+}
 
 
 def _line(items: list[Item], zone: str, now: datetime, doubted: bool) -> str:
@@ -355,9 +365,8 @@ def _line(items: list[Item], zone: str, now: datetime, doubted: bool) -> str:
         return _dose_line(kind, member or "", items, zone, now, doubted) + mark
     if kind == LOW_STOCK:
         return f"{member}: {_low(items)}"
-    if kind == PANEL_SILENT:
-        which = _joined(item.about or "" for item in items)
-        return f"no sign of life from {which} for more than five minutes: is it powered, is its network up?"
+    if kind in _PANEL_TEXTS:
+        return _PANEL_TEXTS[kind].format(_joined(item.about or "" for item in items))
     return _ALARM_TEXTS.get(kind, kind)
 
 

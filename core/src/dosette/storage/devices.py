@@ -4,46 +4,180 @@ from dosette.storage.connection import Statement
 
 PAIR = Statement(
     "pair_device",
-    """
-    INSERT INTO devices (household_id, name, paired_at)
-    SELECT entered_household(), %(name)s, %(now)s
-    ON CONFLICT (household_id, name) DO UPDATE
-       SET generation = devices.generation + 1, pressed = 0, paired_at = EXCLUDED.paired_at, revoked_at = NULL
-    RETURNING id::text, generation, pg_notify('dosette', household_id::text)
-    """,
+    "SELECT id::text, generation FROM admit_device(%(name)s, %(now)s)",
     name="text",
     now="timestamptz",
+)
+
+OFFER = Statement(
+    "offer_pairing",
+    """
+    INSERT INTO pairings (digest, household_id, name, handle, made_at, ends_at)
+    SELECT %(digest)s, entered_household(), %(name)s, %(handle)s, %(now)s, %(until)s
+    ON CONFLICT (digest) DO NOTHING
+    RETURNING name
+    """,
+    digest="bytea",
+    name="text",
+    handle="text",
+    now="timestamptz",
+    until="timestamptz",
+)
+
+CLAIM = Statement(
+    "claim_pairing",
+    """
+    SELECT outcome, device_id::text, generation, used_at
+      FROM claim_pairing(%(digest)s, %(handle)s, %(claimant)s, %(most_guesses)s, %(now)s)
+    """,
+    digest="bytea",
+    handle="text",
+    claimant="bytea",
+    most_guesses="integer",
+    now="timestamptz",
+)
+
+FORGET_PAIRINGS = Statement(
+    "forget_pairings", "DELETE FROM pairings WHERE ends_at < %(before)s RETURNING handle", before="timestamptz"
 )
 
 LIST = Statement(
     "list_devices",
     """
-    SELECT json_build_object(
-               'items', coalesce(json_agg(json_build_object('id', id, 'name', name, 'paired_at', paired_at, 'revoked_at', revoked_at,
-                                                              'last_press_at', last_press_at, 'seen_at', seen_at) ORDER BY id), '[]'),
-               'next_cursor', NULL)::text
-      FROM devices WHERE household_id = entered_household()
+    SELECT json_build_object('items', coalesce(json_agg(device_json(d, %(now)s) ORDER BY d.id), '[]'), 'next_cursor', NULL)::text
+      FROM devices AS d WHERE d.household_id = entered_household()
     """,
+    now="timestamptz",
 )
 
-GET = Statement("get_device", "SELECT name FROM devices WHERE id = %(device)s", device="uuid")
+LOOK = Statement(
+    "look_at_devices",
+    """
+    SELECT h.name, h.zone, coalesce(jsonb_agg(device_json(d, %(now)s) ORDER BY d.name) FILTER (WHERE d.id IS NOT NULL), '[]')
+      FROM households AS h LEFT JOIN devices AS d ON d.household_id = h.id
+     WHERE h.id = entered_household() GROUP BY h.id
+    """,
+    now="timestamptz",
+)
+
+GET = Statement(
+    "get_device", "SELECT name FROM devices WHERE id = %(device)s AND household_id = entered_household()", device="uuid"
+)
+
+NAMED = Statement(
+    "device_named",
+    "SELECT id::text, revoked_at IS NOT NULL FROM devices WHERE name = %(name)s AND household_id = entered_household()",
+    name="text",
+)
+
+REVOKE = Statement(
+    "revoke_device",
+    """
+    UPDATE devices SET revoked_at = coalesce(revoked_at, %(now)s) WHERE id = %(device)s AND household_id = entered_household()
+    RETURNING pg_notify('dosette', household_id::text)
+    """,
+    device="uuid",
+    now="timestamptz",
+)
+
+ROTATE = Statement(
+    "rotate_device",
+    """
+    UPDATE devices
+       SET generation = generation + 1, uses_generation = generation, keys_at = %(now)s, old_until = %(until)s
+     WHERE id = %(device)s AND household_id = entered_household() AND revoked_at IS NULL AND old_until > %(now)s IS NOT TRUE
+    RETURNING pg_notify('dosette', household_id::text)
+    """,
+    device="uuid",
+    now="timestamptz",
+    until="timestamptz",
+)
+"""While the keys before are believed, there are no newer ones: a device would have to know three."""
+
+ROTATE_OLD = Statement(
+    "rotate_old_devices",
+    """
+    UPDATE devices
+       SET generation = generation + 1, uses_generation = generation, keys_at = %(now)s, old_until = %(until)s
+     WHERE revoked_at IS NULL AND old_until > %(now)s IS NOT TRUE AND coalesce(keys_at, paired_at) < %(before)s AND seen_at > %(seen)s
+    RETURNING id::text
+    """,
+    now="timestamptz",
+    until="timestamptz",
+    before="timestamptz",
+    seen="timestamptz",
+)
+"""Only of devices that are there to hear of it."""
+
+USES = Statement(
+    "device_uses_generation",
+    """
+    UPDATE devices SET generation = greatest(generation, %(generation)s), uses_generation = %(generation)s
+     WHERE id = %(device)s AND revoked_at IS NULL AND coalesce(uses_generation, generation) < %(generation)s
+    RETURNING pg_notify('dosette', household_id::text)
+    """,
+    device="uuid",
+    generation="integer",
+)
 
 ACTIVE = Statement(
     "active_devices",
-    "SELECT id::text, household_id::text, generation, pressed, name, paired_at FROM devices WHERE revoked_at IS NULL ORDER BY id",
+    """
+    SELECT id::text, household_id::text, generation, pressed, name, paired_at, coalesce(uses_generation, generation), old_until
+      FROM devices WHERE revoked_at IS NULL ORDER BY id
+    """,
 )
 
-REVOKED = Statement("revoked_devices", "SELECT id::text FROM devices WHERE revoked_at IS NOT NULL")
+REVOKED = Statement(
+    "revoked_devices",
+    """
+    SELECT id::text, household_id::text, generation, pressed, name, paired_at, coalesce(uses_generation, generation), old_until
+      FROM devices WHERE revoked_at IS NOT NULL ORDER BY id
+    """,
+)
+
+FAREWELL = Statement(
+    "farewell",
+    """
+    UPDATE devices AS d SET plan_number = plan_number + 1 FROM households AS h, server
+     WHERE d.id = %(device)s AND d.revoked_at IS NOT NULL AND h.id = d.household_id
+    RETURNING jsonb_build_object(
+        'v', 1, 'device_id', d.id, 'device', d.name, 'zone', h.zone, 'epoch', server.epoch, 'number', d.plan_number,
+        'pressed', d.pressed, 'issued_at', %(now)s, 'valid_until', %(now)s, 'doses', '[]'::jsonb, 'revoked', true)::text
+    """,
+    device="uuid",
+    now="timestamptz",
+)
+"""The last plan of a device: no doses, and why."""
+
+STANDING = Statement(
+    "standing_of_devices",
+    """
+    SELECT count(*) FILTER (WHERE revoked_at IS NULL),
+           count(*) FILTER (WHERE revoked_at IS NULL AND seen_at > %(silent)s IS NOT TRUE),
+           count(*) FILTER (WHERE revoked_at IS NULL AND old_until > %(now)s),
+           count(*) FILTER (WHERE revoked_at IS NOT NULL),
+           extract(epoch FROM max(%(now)s - seen_at) FILTER (WHERE revoked_at IS NULL))::float8,
+           extract(epoch FROM max(%(now)s - shown_at) FILTER (WHERE revoked_at IS NULL))::float8,
+           coalesce(sum(waiting) FILTER (WHERE revoked_at IS NULL), 0)::float8,
+           coalesce(sum(refused) FILTER (WHERE revoked_at IS NULL), 0)::float8
+      FROM devices
+    """,
+    now="timestamptz",
+    silent="timestamptz",
+)
 
 NEXT_PLAN = Statement(
     "next_plan",
     """
     WITH device AS (
-        UPDATE devices SET plan_number = plan_number + 1 WHERE id = %(device)s AND revoked_at IS NULL RETURNING *
+        UPDATE devices SET plan_number = plan_number + 1
+         WHERE id = %(device)s AND revoked_at IS NULL AND generation = %(generation)s RETURNING *
     )
     SELECT jsonb_build_object(
                'v', 1, 'device_id', device.id, 'device', device.name, 'zone', h.zone, 'epoch', server.epoch,
                'number', device.plan_number, 'pressed', device.pressed, 'issued_at', %(now)s, 'valid_until', %(until)s,
+               'keys', %(keys)s, 'old_keys_until', device.old_until,
                'doses', coalesce((
                    SELECT jsonb_agg(jsonb_build_object(
                               'id', d.id, 'member', p.name, 'medicine', m.name, 'strength', m.strength, 'form', m.form, 'unit', m.unit,
@@ -89,15 +223,28 @@ NEXT_PLAN = Statement(
     since="timestamptz",
     until="timestamptz",
     stuck="timestamptz",
+    keys="jsonb",
+    generation="integer",
     now="timestamptz",
 )
 """What was due at `stuck` and still waits to be told is stuck. Run by whoever has entered the device's household."""
 
 SEEN = Statement(
     "device_seen",
-    "UPDATE devices SET seen_at = %(now)s WHERE id = %(device)s RETURNING id",
+    """
+    UPDATE devices
+       SET seen_at = %(now)s, waiting = %(waiting)s, clock = %(clock)s, version = %(version)s, shown_at = %(shown_at)s,
+           refused = %(refused)s
+     WHERE id = %(device)s
+    RETURNING %(refused)s > coalesce(old.refused, 0)
+    """,
     device="uuid",
     now="timestamptz",
+    waiting="integer",
+    clock="text",
+    version="text",
+    shown_at="timestamptz",
+    refused="integer",
 )
 
 PRESS_TAKEN_IN = Statement(

@@ -41,6 +41,12 @@ SETTLE = _change(
     override="text",
 )
 
+WINDOW = Statement(
+    "window_of_dose",
+    "SELECT opens_at, closes_at FROM doses WHERE id = %(dose)s AND household_id = entered_household()",
+    dose="uuid",
+)
+
 UNDO = _change("undo_dose", "take_back(%(dose)s, %(at)s, %(key)s, %(now)s)", dose="uuid", at="timestamptz")
 
 SNOOZE = _change("snooze_dose", "put_off(%(dose)s, %(until)s, %(key)s, %(now)s)", dose="uuid", until="timestamptz")

@@ -19,7 +19,11 @@ HOUSEHOLD = """
 LISTS: Mapping[str, str] = MappingProxyType(
     {
         "members": "SELECT (to_jsonb(t) - 'household_id')::text FROM members AS t ORDER BY t.id",
-        "devices": "SELECT (to_jsonb(t) - '{household_id, plan_number}'::text[])::text FROM devices AS t ORDER BY t.id",
+        "devices": """
+            SELECT (to_jsonb(t) - '{household_id, plan_number, keys_at, uses_generation, old_until}'::text[]
+                                - '{waiting, clock, version, shown_at, refused}'::text[])::text
+              FROM devices AS t ORDER BY t.id
+            """,
         "contacts": "SELECT (to_jsonb(t) - 'household_id')::text FROM contacts AS t ORDER BY t.id",
         "medicines": "SELECT (to_jsonb(t) - 'household_id')::text FROM medicines AS t ORDER BY t.id",
         "schedule_versions": """

@@ -17,6 +17,8 @@ from dosette_api import (
     medicines,
     members,
     operations,
+    pairing,
+    panels,
     reminders,
     schedules,
     stock,
@@ -42,7 +44,8 @@ def create_app(outside: Household) -> Flask:
     errors.register(app)
     for noun in (medicines, schedules, stock, doses, history, members, contacts, reminders, devices, exports):
         app.register_blueprint(noun.views, url_prefix="/api/v1")
-    app.register_blueprint(links.views)
+    for noun in (links, pairing, panels):
+        app.register_blueprint(noun.views)
     app.register_blueprint(operations.views)
     publish(app)
     return app

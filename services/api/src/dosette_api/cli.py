@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
-from datetime import time
+from datetime import time, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +18,8 @@ from dosette.actions import contacts, devices, exports, history, households, res
 from dosette.actions.contacts import CHANNELS
 from dosette.actions.devices import ServerKeys
 from dosette.actions.replies import Request
+from dosette.contracts.device_file import DeviceFile
+from dosette.contracts.look import Look, look_token
 from dosette.domain.errors import DosetteError
 from dosette.domain.members import ROLES, SCOPES
 from dosette.metrics import serve_metrics
@@ -27,6 +29,7 @@ from dosette.storage.connection import Database
 from dosette.storage.migrate import ROLES as DATABASE_ROLES
 from dosette.storage.migrate import migrate as apply_migrations
 from dosette_api import demo as demonstration
+from dosette_api import told
 from dosette_api.backups import backup, keys, nightly, restore
 from dosette_api.contacts import check_address
 from dosette_api.moving import checked
@@ -279,22 +282,95 @@ def device() -> None:
 
 
 @device.command("pair")
-@click.option("--name", required=True, help="Where it stands, such as Kitchen.")
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The device.json to write.")
-@click.option("--redis", required=True, help="HOST:PORT of Redis as the device reaches it.")
-@click.option("--server", default="", help="Address of the pages, for its QR code.")
+@click.argument("name", callback=_line)
+@click.option("--code", help="The code that an unpaired panel shows.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of an agent on this machine: pair it at once.",
+)
+@click.option("--redis", help="With --into: HOST:PORT of Redis as the agent reaches it.")
+@click.option("--server", help="Address under which the panel reaches the api; else DOSETTE_PUBLIC_URL.")
 @click.option("--household", help="Name of the household, where there are several.")
 @_console
-def pair_device(started: Process, name: str, out: Path, redis: str, server: str, household: str | None) -> None:
-    """Admit a device and write the file that its agent needs; prints its id."""
+def pair_device(
+    started: Process,
+    name: str,
+    code: str | None,
+    into: Path | None,
+    redis: str | None,
+    server: str | None,
+    household: str | None,
+) -> None:
+    """Admit a panel that stands at NAME, such as Kitchen, by a code to type there; a panel of that name is replaced."""
     database, keys = _database(started), ServerKeys(started.env.text("DOSETTE_SECRET"))
+    home, server = households.at_home(database, household), server or started.env.text("DOSETTE_PUBLIC_URL", "")
+    if into is not None:
+        click.echo(_paired_into(into, devices.pair(database, home, name, keys, _given(redis), server, started.clock())))
+        return
+    offer = devices.offer(database, home, name, code, keys, started.clock())
+    click.echo(told.shown(offer) if code else told.typed(offer, server))
+
+
+@device.command("list")
+@click.option("--household", help="Name of the household, where there are several.")
+@_console
+def list_devices(started: Process, household: str | None) -> None:
+    """How the panels are."""
+    database, now = _database(started), started.clock()
+    items = devices.look(database, households.to_look_into(database, household), now).devices
+    click.echo("\n".join(told.line(each, now) for each in items) or "no panel was ever paired")
+
+
+@device.command("revoke")
+@click.argument("name")
+@click.option("--household", help="Name of the household, where there are several.")
+@_console
+def revoke_device(started: Process, name: str, household: str | None) -> None:
+    """End a panel's access: within ten seconds it says so, and shows no doses."""
+    database = _database(started)
     home = households.at_home(database, household)
-    paired = devices.pair(database, home, name, keys, redis, server, started.clock())
+    devices.revoke(database, home, devices.named(database, home, name), started.clock())
+    click.echo(f"{name} is no longer paired")
+
+
+@device.command("rotate")
+@click.argument("name")
+@click.option("--household", help="Name of the household, where there are several.")
+@_console
+def rotate_device(started: Process, name: str, household: str | None) -> None:
+    """Give a panel new keys; it gets them by itself."""
+    database = _database(started)
+    home = households.at_home(database, household)
+    until = devices.rotate(database, home, devices.named(database, home, name), started.clock())
+    click.echo(f"{name} gets new keys; its old ones are believed until {until:%Y-%m-%d %H:%M} UTC")
+
+
+@device.command("page")
+@click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How long the link works.")
+@click.option("--server", help="Address of the api; else DOSETTE_PUBLIC_URL.")
+@click.option("--household", help="Name of the household, where there are several.")
+@_console
+def page_of_devices(started: Process, days: int, server: str | None, household: str | None) -> None:
+    """Print a link to a page that shows the panels; who has it may look, and change nothing."""
+    database, key = _database(started), started.env.text("DOSETTE_LINK_KEY")
+    look = Look(households.its_id(database, household), started.clock() + timedelta(days=days))
+    server = server or started.env.text("DOSETTE_PUBLIC_URL", "")
+    click.echo(f"{server.rstrip('/')}/panels/{look_token(look, key)}")
+
+
+def _paired_into(folder: Path, file: DeviceFile) -> str:
     try:
-        paired.write(out)
+        file.write(folder / "device.json")
     except OSError as error:
-        _give_up(f"{out} can't be written: {error.strerror}; the device must be paired again")
-    click.echo(paired.device_id)
+        _give_up(f"{folder / 'device.json'} can't be written: {error.strerror}; the device must be paired again")
+    return file.device_id
+
+
+def _given(redis: str | None) -> str:
+    if redis is None:
+        raise click.UsageError("--into needs --redis HOST:PORT")
+    return redis
 
 
 def _database(started: Process) -> Database:

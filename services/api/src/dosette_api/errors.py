@@ -27,6 +27,13 @@ class Expired(DosetteError):
     title = "Too late"
 
 
+class TooOften(DosetteError):
+    """Somebody tries one thing after another."""
+
+    code = "too-often"
+    title = "Too many tries"
+
+
 _STATUS: dict[type[DosetteError], HTTPStatus] = {
     Malformed: HTTPStatus.BAD_REQUEST,
     errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -34,6 +41,7 @@ _STATUS: dict[type[DosetteError], HTTPStatus] = {
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     Expired: HTTPStatus.GONE,
+    TooOften: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Refused: HTTPStatus.CONFLICT,
     errors.OverLimit: HTTPStatus.CONFLICT,
     errors.Changed: HTTPStatus.CONFLICT,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from flask import current_app
 
+from dosette.actions.devices import ServerKeys
 from dosette.clock import Clock
 from dosette.storage.connection import Database
 
@@ -18,12 +19,15 @@ NAME = "dosette"
 
 @dataclass
 class Household:
-    """Everything outside the process that the API reaches. `link_key`: of the links in messages; None: there are none."""
+    """Everything outside the process that the API reaches. `link_key`: of the links in messages; None: there are none. `device_keys`
+    and `redis_for_devices` (`host:port`): what a panel is given when it is paired; without either none can be."""
 
     database: Database
     clock: Clock
     redis_url: str | None
     link_key: str | None = None
+    device_keys: ServerKeys | None = None
+    redis_for_devices: str | None = None
 
     def now(self) -> datetime:
         return self.clock()

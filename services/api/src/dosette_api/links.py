@@ -45,7 +45,7 @@ _OFF = (
 )
 _BAD = "this link is not whole; open it from the message once more, or answer in Dosette itself or on the panel"
 _EXPIRED = "the time of what this link was about is over; what was taken in time can still be told in Dosette itself"
-_HEADERS = {
+HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -82,7 +82,7 @@ def _failed(error: DosetteError) -> Response:
         said = {"heading": error.title, "sentence": f"{error.message[:1].upper()}{error.message[1:]}."}
         response.set_data(render_template("link.html", items=[], button=None, **said))
         response.mimetype = HTML
-    response.headers.update(_HEADERS)
+    response.headers.update(HEADERS)
     return response
 
 
@@ -110,7 +110,7 @@ def _told(link: Link, state: LinkState, now: datetime, posted: bool = False) -> 
         response = Response(json.dumps(facts, ensure_ascii=False), mimetype=JSON)
     if posted and state.done_at and not state.done_now:
         response.headers["Idempotency-Replayed"] = "true"
-    response.headers.update(_HEADERS)
+    response.headers.update(HEADERS)
     return response
 
 

@@ -5,6 +5,7 @@ import sys
 
 from flask import Flask
 
+from dosette.actions.devices import ServerKeys
 from dosette.clock import clock_from
 from dosette.faults import arm
 from dosette.settings import Common, Environment
@@ -18,13 +19,16 @@ def application() -> Flask:
     env = Environment(os.environ)
     common = Common.of(env)
     arm(common.faults)
-    database = Database(env.text("DATABASE_URL"), "dosette-api")
-    clock, redis_url, link_key = (
+    secret = env.optional("DOSETTE_SECRET")
+    outside = Household(
+        Database(env.text("DATABASE_URL"), "dosette-api"),
         clock_from(common.clock_file),
-        env.optional("REDIS_URL"),
-        env.optional("DOSETTE_LINK_KEY"),
+        redis_url=env.optional("REDIS_URL"),
+        link_key=env.optional("DOSETTE_LINK_KEY"),
+        device_keys=ServerKeys(secret) if secret else None,
+        redis_for_devices=env.optional("DOSETTE_REDIS_FOR_DEVICES"),
     )
-    return create_app(Household(database, clock, redis_url, link_key))
+    return create_app(outside)
 
 
 def main() -> None:

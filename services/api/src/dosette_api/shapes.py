@@ -103,6 +103,21 @@ class MemberChange(In):
     names_medicines: bool | UnsetType = UNSET
 
 
+class NewDevice(In):
+    """`code`: the one that an unpaired panel shows; without it there is a new one to type at the panel."""
+
+    name: Line
+    code: Line | None = None
+
+
+class Claim(In):
+    """Of a panel that wants its keys. `secret` is a word of its own; `code` was typed there, or the panel shows the secret's."""
+
+    v: Literal[1]
+    secret: Annotated[str, Meta(min_length=32, max_length=100)]
+    code: Line | None = None
+
+
 class NewContact(In):
     """`address` is, by channel: file: a plain file name, in the worker's folder; apprise: a service's address as Apprise has them;
     webhook: an http or https URL; mqtt: a topic."""
@@ -734,12 +749,36 @@ class DeliveryParked(DeliveryTold):
 
 
 class Device(Struct):
+    """`waiting`: presses in its journal that were not taken in; `shown_at`: since when its panel shows what it shows; `refused`: plans
+    that it did not believe since it was started. All by its last sign of life, at `seen_at`."""
+
     id: UUID
     name: str
+    state: Literal["paired", "rotating", "revoked"]
     paired_at: datetime
     revoked_at: datetime | None
-    last_press_at: datetime | None
+    keys_at: datetime
+    old_keys_until: datetime | None
+    uses_new_keys: bool
     seen_at: datetime | None
+    last_press_at: datetime | None
+    waiting: int | None
+    clock: Literal["right", "unknown", "wrong"] | None
+    version: str | None
+    shown_at: datetime | None
+    refused: int | None
+
+
+class Offer(Struct):
+    """A device is admitted under this name when it claims this code, until `ends_at`."""
+
+    name: str
+    code: str
+    ends_at: datetime
+
+
+class Rotated(Struct):
+    old_keys_until: datetime
 
 
 class HouseholdTold(Struct):

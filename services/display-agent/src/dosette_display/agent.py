@@ -11,14 +11,13 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from threading import Condition, Event, Lock
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from PIL import Image
 
-from dosette.clock import Clock, boottime_s, longest_wait_s
+from dosette.clock import Clock, boot_id, boottime_s, longest_wait_s
 from dosette.contracts.plan import Plan
 from dosette.contracts.press import Press
 from dosette.faults import fp
@@ -44,12 +43,11 @@ NOT_SAVED_S = 60.0
 VIEW_S = 60.0
 """So long after the last push the panel goes back to what matters most."""
 LAMP_SAVED_S = 3.0
-LOST_AFTER = timedelta(seconds=30)
-SILENT_AFTER = timedelta(seconds=95)
+LOST_AFTER_S = 30.0
+SILENT_AFTER_S = 95.0
 """A plan comes every minute, if only as a sign of life; two minutes after the last one the panel must say so."""
 SILENT_FOR_S = 10.0
-"""After a start or a step of the clock every plan looks old: the server gets this long to send another."""
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""After a start the plan on the card may look old: the server gets this long to send another."""
 
 log = logging.getLogger(__name__)
 _refreshes = counter("dosette_panel_refreshes", "Times the panel was given a picture", ("mode",))
@@ -67,7 +65,7 @@ class Wire(Protocol):
     """What the agent needs of the link."""
 
     @property
-    def lost_at(self) -> datetime | None: ...
+    def lost_s(self) -> float | None: ...
 
     def show(self, frame: bytes) -> None: ...
 
@@ -96,6 +94,8 @@ class Agent:
     journal: Journal
     answered: Callable[[Answer], None] = lambda answer: None
     bell: Bell | None = None
+    adopt: Callable[[Plan, str], None] = lambda plan, key: None
+    """Takes over what a plan that was signed with `key` says of this device's keys."""
     wire: Wire | None = None
     wiring: Wiring = Wiring.THREE
     progress: float = field(default_factory=time.monotonic)
@@ -111,7 +111,8 @@ class Agent:
     _confirmed: str = ""
     _trouble: tuple[str, ...] = ()
     _lamp_until: float | None = None
-    _silent_from: float | None = None
+    _heard_s: float | None = None
+    _started_s: float | None = None
     _changed: bool = True
     _wake: Condition = field(default_factory=Condition)
     _lock: Lock = field(default_factory=Lock)
@@ -119,7 +120,7 @@ class Agent:
     def run(self, stopping: Event) -> None:
         """The loop that draws; `wake` after `stopping` is set."""
         if plan := self.plans.plan:
-            self.journal.acknowledge(plan.pressed)
+            self.journal.acknowledge(plan.pressed, plan.epoch, plan.issued_at)
         if self.journal.waiting():
             self.lamp.show(Light.SENDING)
         while not stopping.is_set():
@@ -135,6 +136,10 @@ class Agent:
 
     def is_alive(self) -> bool:
         return time.monotonic() - self.progress < STUCK_AFTER_S
+
+    def is_parted(self) -> bool:
+        """Whether the server has said that this device is no longer paired."""
+        return bool(self.plans.plan and self.plans.plan.revoked)
 
     def wake(self) -> None:
         with self._wake:
@@ -160,12 +165,16 @@ class Agent:
         """A plan came, perhaps."""
         if not self.plans.accept(sealed) or (plan := self.plans.plan) is None:
             return
-        if self.plans.is_stored(plan.pressed):
-            taken_in = self.journal.acknowledge(plan.pressed)
+        self._heard_s = self.elapsed_s()
+        self.adopt(plan, self.plans.signed_with)
+        if self.plans.is_stored(plan):
+            taken_in = self.journal.acknowledge(plan.pressed, plan.epoch, plan.issued_at)
             if said := contradiction(taken_in, plan):
                 self._say(Notice(said), NOT_SAVED_S)
         if not self.unsent():
             self._lamp_is_through()
+        if self.wire:
+            self.wire.pressed()  # a restored server has forgotten some; another is told that all has arrived
         self.wake()
 
     def unsent(self) -> tuple[Press, ...]:
@@ -210,7 +219,7 @@ class Agent:
     def _pressed(self, choice: Choice, scene: Scene) -> Answer:
         plan, kind = self.plans.plan, choice.act.value
         dose_ids = self._named(kind, scene.page)
-        if plan is None or not dose_ids:
+        if plan is None or plan.revoked or not dose_ids:
             return self._nothing_to(kind, scene.page)
         press = Press(
             id=str(uuid.uuid4()),
@@ -219,10 +228,11 @@ class Agent:
             kind=kind,
             dose_ids=dose_ids,
             at=scene.at,
-            boot_id=BOOT_ID.read_text().strip(),
+            boot_id=boot_id(),
             boottime_s=scene.boottime_s,
             clock_synced=self.clock_synced(),
             reason=choice.reason,
+            after=plan.issued_at,
         )
         answer = self._saved(press, scene.page)
         self._look_at(view_after(scene.page, choice) if answer.saved else None)
@@ -321,18 +331,25 @@ class Agent:
         )
 
     def _offline_since(self, now: datetime) -> datetime | None:
-        """Since the plan was made, when the link is lost or nobody talks at its other end; None while we are in touch."""
+        """Since the plan was made, when the link is lost or nobody talks at its other end; None while we are in touch.
+
+        Told by what has elapsed: a wall clock that is set by hours tells of no hours without a server.
+        """
         plan = self.plans.plan
-        lost_at = self.wire.lost_at if self.wire else None
         if plan is None:
             return None
-        if now - plan.issued_at < SILENT_AFTER:
-            self._silent_from = None
-        elif self._silent_from is None:
-            self._silent_from = self.elapsed_s()
-        lost = lost_at is not None and now - lost_at >= LOST_AFTER
-        silent = self._silent_from is not None and self.elapsed_s() - self._silent_from >= SILENT_FOR_S
-        return plan.issued_at if lost or silent else None
+        lost_s = self.wire.lost_s if self.wire else None
+        lost = lost_s is not None and lost_s >= LOST_AFTER_S
+        return plan.issued_at if lost or self._is_silent(plan, now) else None
+
+    def _is_silent(self, plan: Plan, now: datetime) -> bool:
+        """Before the first plan since the start, the one on the card says by its age; the server gets a while to send another."""
+        if self._heard_s is not None:
+            return self.elapsed_s() - self._heard_s >= SILENT_AFTER_S
+        if self._started_s is None:
+            self._started_s = self.elapsed_s()
+        old = not timedelta(0) <= now - plan.issued_at < timedelta(seconds=SILENT_AFTER_S)
+        return old and self.elapsed_s() - self._started_s >= SILENT_FOR_S
 
     def _tend_lamp(self) -> None:
         if self._lamp_until is not None and self.elapsed_s() >= self._lamp_until:

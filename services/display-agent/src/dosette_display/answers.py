@@ -31,6 +31,8 @@ def nothing_to(kind: str, plan: Plan | None, page: Page, last: Press | None) -> 
     """Why a press named no dose."""
     if plan is None:
         return Answer(False, f"nothing to {kind}: there is no plan yet", "No plan yet")
+    if plan.revoked:
+        return Answer(False, f"nothing to {kind}: this panel is no longer paired; pair it anew", "NOT PAIRED")
     if kind == "snooze" and page.takes:
         return Answer(False, "too late to snooze: the window of each dose ends before", "Too late to snooze")
     if kind == "undo":

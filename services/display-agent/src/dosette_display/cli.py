@@ -1,4 +1,4 @@
-"""The command `dosette-display`: `run` the agent, `press` a button of one with a virtual panel, ask the `doctor`, or see the `demo`."""
+"""The command `dosette-display`: `run` the agent, `pair` this machine, `press` a virtual button, ask the `doctor`, or see the `demo`."""
 
 import argparse
 import fcntl
@@ -27,16 +27,20 @@ from dosette_display.buzzer import TONE_HZ, Bell, Buzzer, Volume
 from dosette_display.crew import Crew, Watchdog
 from dosette_display.hardware import Hardware
 from dosette_display.journal import Journal
+from dosette_display.keyring import Keyring
 from dosette_display.keys import Wiring
 from dosette_display.lamp import Lamp
 from dosette_display.link import Link, Talk
+from dosette_display.pairing import Applicant, NotPaired, Server
 from dosette_display.plan_store import PlanStore
 from dosette_display.press_socket import ANY, NoAgent, PressSocket, push
 from dosette_display.systemd import Systemd
+from dosette_display.unpaired import Unpaired
 
 TAP_S = 0.1
 STOP_WITHIN_S = 0.5
-LOOK_FOR_PAIRING_S = 1.0
+LOOK_FOR_PAIRING_AGAIN_S = 5.0
+FILE = "device.json"
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(run())
     if wanted.command == "demo":
         sys.exit(demo(wanted.sheet))
+    if wanted.command == "pair":
+        sys.exit(pair(wanted.url, wanted.code, wanted.plain_http))
     sys.exit(doctor() if wanted.command == "doctor" else press(wanted.button, wanted.hold))
 
 
@@ -58,8 +64,33 @@ def run() -> int:
     folder, hardware = _folder(started.env), Hardware.of(started.env)
     systemd = Systemd(os.environ.get("NOTIFY_SOCKET"))
     with _only_agent_of(folder):
-        device = _when_paired(folder, started, systemd)
-        return RunningAgent(started, folder, device, hardware, systemd).run() if device else 0
+        if not (folder / FILE).exists():
+            _wait_to_be_paired(folder, started, hardware, systemd)
+            again, code = not started.stopping.is_set(), 0
+        else:
+            agent = RunningAgent(started, folder, _device_file(folder / FILE), hardware, systemd)
+            code = agent.run()
+            again = agent.was_replaced and not code
+    if again:
+        log.info("the device was paired; the agent begins anew")
+        os.execv(sys.executable, [sys.executable, "-m", "dosette_display.cli", "run"])  # noqa: S606
+    return code
+
+
+def pair(url: str, code: str, plain_http: bool) -> int:
+    """Writes device.json by a code that the server made; an agent that runs on the folder notices."""
+    os.umask(0o077)
+    path = _folder(Environment(os.environ)) / FILE
+    try:
+        Applicant(Server(url, plain_http)).with_code(code).write(path)
+    except NotPaired as error:
+        print(f"not paired: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{path} can't be written: {error.strerror}; make a new code when it can be", file=sys.stderr)
+        return 1
+    print(f"this panel is paired; {path} holds its keys")
+    return 0
 
 
 def press(button: str, hold_s: float | None) -> int:
@@ -116,6 +147,8 @@ class RunningAgent:
         self._hardware, self._systemd = hardware, systemd
         panel, factory = hardware.open_panel(folder), hardware.pins()
         self._started, self._stopping = started, started.stopping
+        self._keyring = Keyring(folder / FILE, device, self._use)
+        self.was_replaced = False
         self._socket = _press_socket(folder, factory, hardware) if isinstance(factory, MockFactory) else None
         self._lamp = Lamp(factory)
         self._agent = Agent(
@@ -124,10 +157,11 @@ class RunningAgent:
             clock_synced=hardware.clock_is_synced,
             panel=panel,
             lamp=self._lamp,
-            plans=PlanStore(folder / "plan.json", device.device_id, device.signing_key),
+            plans=PlanStore(folder / "plan.json", device.device_id, *device.keys),
             journal=Journal(folder / "journal", device.device_id),
             answered=self._socket.answered if self._socket else lambda answer: None,
             wiring=Wiring.of(hardware.buttons),
+            adopt=self._keyring.adopt,
         )
         self._buzzer = _buzzer(hardware.volume, factory)
         if self._buzzer:
@@ -138,7 +172,14 @@ class RunningAgent:
         self._touch = hardware.open_touch(
             factory, lambda: self._buttons.down("button"), lambda: self._buttons.up("button")
         )
-        talk = Talk(self._agent.heard, self._agent.unsent, self._agent.sending, self._agent.clock_synced)
+        talk = Talk(
+            heard=self._agent.heard,
+            unsent=self._agent.unsent,
+            sent=self._agent.sending,
+            clock_synced=self._agent.clock_synced,
+            refused=lambda: self._agent.plans.refused,
+            parted=self._agent.is_parted,
+        )
         address = _redis_address(started.env, device)
         self._link = Link(device, address, talk, started.clock, self._stopping)
         self._agent.wire = self._link
@@ -164,6 +205,7 @@ class RunningAgent:
         crew.start("buttons", lambda: self._buttons.run(stopping))
         crew.start("listener", self._link.listen)
         crew.start("sender", self._link.send)
+        crew.start("keyring", self._heed_pairing)
         watchdog = Watchdog(lambda: self._agent.progress, alive=self._systemd.alive)
         crew.start("watchdog", lambda: watchdog.run(stopping))
         if touch := self._touch:
@@ -172,6 +214,17 @@ class RunningAgent:
             crew.start("buzzer", lambda: buzzer.run(stopping))
         if socket := self._socket:
             crew.start("press socket", lambda: socket.run(stopping))
+
+    def _use(self, device: DeviceFile) -> None:
+        self._agent.plans.use_keys(*device.keys)
+        self._link.use(device)
+
+    def _heed_pairing(self) -> None:
+        """A loop: who pairs the device anew need not know that an agent runs."""
+        while not self._stopping.wait(LOOK_FOR_PAIRING_AGAIN_S):
+            if self._keyring.was_replaced():
+                self.was_replaced = True
+                self._stopping.set()
 
     def _stop(self) -> None:
         self._agent.wake()
@@ -197,24 +250,14 @@ def _folder(env: Environment) -> Path:
     return folder
 
 
-def _when_paired(folder: Path, started: Process, systemd: Systemd) -> DeviceFile | None:
-    """The device's file, as soon as there is one; None when the agent is told to stop before.
-
-    It waits instead of giving up: a panel is plugged in before somebody pairs it, and must not need a second visit.
-    """
-    path = folder / "device.json"
-    if not path.exists():
-        log.warning(
-            "waiting: pair this device with `dosette device pair`, which writes the file", extra={"file": str(path)}
-        )
-        metrics = serve_metrics(started.common.metrics_bind)
-        systemd.ready("waiting to be paired")
-        while not path.exists() and not started.stopping.wait(LOOK_FOR_PAIRING_S):
-            systemd.alive()
-        if metrics:
-            metrics.shutdown()
-            metrics.server_close()
-    return None if started.stopping.is_set() else _device_file(path)
+def _wait_to_be_paired(folder: Path, started: Process, hardware: Hardware, systemd: Systemd) -> None:
+    """It waits instead of giving up: a panel is plugged in before somebody pairs it, and must not need a second visit."""
+    metrics = serve_metrics(started.common.metrics_bind)
+    systemd.ready("waiting to be paired")
+    Unpaired.of(started.env).wait(folder / FILE, hardware.open_panel, started.clock, started.stopping, systemd.alive)
+    if metrics:
+        metrics.shutdown()
+        metrics.server_close()
 
 
 def _device_file(path: Path) -> DeviceFile:
@@ -267,6 +310,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("doctor", help="look at everything the panel needs, and say what to do about it")
     shown = commands.add_parser("demo", help="show every screen on the panel, for some seconds each")
     shown.add_argument("--sheet", type=Path, metavar="FILE.png", help="write them side by side into a file instead")
+    pairing = commands.add_parser("pair", help="make this machine a panel, by a code from `dosette device pair`")
+    pairing.add_argument("url", help="the server, such as https://dosette.example")
+    pairing.add_argument("code", help="such as K7QM-9XD4")
+    pairing.add_argument("--plain-http", action="store_true", help="though everybody on the way can read the keys")
     pressing = commands.add_parser("press", help="press a button of the agent with a virtual panel")
     pressing.add_argument("button", choices=("take", "snooze", "skip", "button", "undo"))
     pressing.add_argument(

@@ -1,14 +1,18 @@
-"""The journal of presses: what the lamp says is saved is on the card, and stays there until the server has taken it in.
+"""The journal of presses: what the lamp says is saved is on the card, and stays there until the server has taken it in, and seven
+days more: a server that is restored from a backup has forgotten what it took in since.
 
-One record a line, `<CRC-32 in 8 hex digits> <JSON>`. The first record is a header with the highest number
-used so far, so that numbers go on when the file is emptied; each other record is a press.
+One record a line, `<CRC-32 in 8 hex digits> <JSON>`. The first record is a header with the highest number used so far, so that
+numbers go on when the file is emptied, and the epoch of the server that took presses in; each other record is a press.
 """
 
 import json
 import logging
 import os
 import zlib
+from collections.abc import Sequence, Set
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
 
@@ -19,7 +23,8 @@ from dosette.metrics import gauge
 from dosette_display.files import write_whole
 
 VERSION = 1
-LONG = 1000
+KEPT = timedelta(days=7)
+MOST_KEPT = 1000
 
 log = logging.getLogger(__name__)
 _length = gauge("dosette_panel_journal_presses", "Presses that the server has not taken in yet")
@@ -27,6 +32,12 @@ _length = gauge("dosette_panel_journal_presses", "Presses that the server has no
 
 class NotSaved(Exception):
     """The press is not on the card, and will not be sent."""
+
+
+@dataclass(frozen=True)
+class _TakenIn:
+    press: Press
+    at: datetime
 
 
 class Journal:
@@ -39,8 +50,9 @@ class Journal:
         self._lock = Lock()
         self._descriptor: int | None = None
         self._last_number = 0
+        self._epoch = ""
         self._waiting: list[Press] = []
-        self._records = 0
+        self._kept: list[_TakenIn] = []
         self._read()
 
     def waiting(self) -> tuple[Press, ...]:
@@ -64,17 +76,35 @@ class Journal:
             self._last_number = press.number
             _length.set(len(self._waiting))
 
-    def acknowledge(self, pressed: int) -> tuple[Press, ...]:
-        """Drops the presses up to this number; which they were."""
+    def acknowledge(self, pressed: int, epoch: str, at: datetime) -> tuple[Press, ...]:
+        """The server of this epoch has taken presses in up to this number, as it said `at` that time; which they were.
+
+        A server of another epoch knows nothing of what was taken in beyond that: those presses wait again.
+        """
         with self._lock:
-            dropped = tuple(press for press in self._waiting if press.number <= pressed)
-            if dropped:
-                fp("P5")
+            forgotten = self._forgotten(pressed) if epoch != self._epoch and self._epoch else []
+            taken_in = tuple(press for press in self._waiting if press.number <= pressed)
+            if taken_in or forgotten or epoch != self._epoch:
+                if taken_in:
+                    fp("P5")
                 self._last_number = max(self._last_number, pressed)
-                self._waiting = self._waiting[len(dropped) :]
+                waiting = [*forgotten, *self._waiting[len(taken_in) :]]
+                self._waiting = sorted(waiting, key=lambda press: press.number)
+                self._keep(taken_in, {press.id for press in forgotten}, at)
+                self._epoch = epoch
                 _length.set(len(self._waiting))
                 self._tidy()
-            return dropped
+            return taken_in
+
+    def _forgotten(self, pressed: int) -> list[Press]:
+        forgotten = [each.press for each in self._kept if each.press.number > pressed]
+        if forgotten:
+            log.warning("the server was restored: presses are sent again", extra={"presses": len(forgotten)})
+        return forgotten
+
+    def _keep(self, taken_in: Sequence[Press], forgotten: Set[str], at: datetime) -> None:
+        kept = [each for each in self._kept if each.press.id not in forgotten and at - each.at < KEPT]
+        self._kept = [*kept, *(_TakenIn(press, at) for press in taken_in)][-MOST_KEPT:]
 
     def close(self) -> None:
         with self._lock:
@@ -91,7 +121,6 @@ class Journal:
         except OSError:
             self._take_back(before)
             raise
-        self._records += 1
 
     def _take_back(self, size: int) -> None:
         """After a failed write or fsync nobody knows what is on the card: cut it off now, write the file anew at the next press."""
@@ -101,21 +130,19 @@ class Journal:
         self._let_go()
 
     def _tidy(self) -> None:
-        if self._waiting and self._records < LONG:
-            return
         try:
             self._rewrite()
         except OSError as error:  # what is acknowledged may stay in the file: the plan says so again
             log.error("the journal could not be written anew", extra={"error": str(error)})
 
     def _rewrite(self) -> int:
-        """The header and what waits, in one step; the open file, for the next press."""
+        """The header, what is kept and what waits, in one step; the open file, for the next press."""
         self._let_go()
-        header: dict[str, object] = {"v": VERSION, "last": self._last_number}
-        records = [header, *map(_press_record, self._waiting)]
+        header: dict[str, object] = {"v": VERSION, "last": self._last_number, "epoch": self._epoch}
+        kept = [_press_record(each.press) | {"taken_in": each.at.isoformat()} for each in self._kept]
+        records = [header, *kept, *map(_press_record, self._waiting)]
         write_whole(self._path, b"".join(map(_line, records)))
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        self._records = len(records)
         return self._descriptor
 
     def _let_go(self) -> None:
@@ -146,16 +173,25 @@ class Journal:
         record = _record(line)
         try:
             if record and "press" in record:
-                self._waiting.append(press := Press.from_json(json.dumps(record["press"]).encode()))
-                self._last_number = max(self._last_number, press.number)
+                self._take(record)
             elif record:
                 self._last_number = max(self._last_number, int(str(record["last"])))
+                self._epoch = str(record.get("epoch", ""))
         except (ValueError, KeyError, UnknownVersion):
             return False
         return record is not None
 
+    def _take(self, record: dict[str, object]) -> None:
+        press = Press.from_json(json.dumps(record["press"]).encode())
+        if "taken_in" in record:
+            self._kept.append(_TakenIn(press, datetime.fromisoformat(str(record["taken_in"]))))
+        else:
+            self._waiting.append(press)
+        self._last_number = max(self._last_number, press.number)
+
     def _check_device(self, content: bytes) -> None:
         """Another device's presses can't be sent with this one's key: they are put aside for a person."""
+        self._kept = [each for each in self._kept if each.press.device_id == self._device_id]
         foreign = {press.device_id for press in self._waiting} - {self._device_id}
         if not foreign:
             return

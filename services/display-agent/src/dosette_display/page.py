@@ -274,6 +274,9 @@ def _undoable(doses: Sequence[PlannedDose], now: datetime, state: State) -> tupl
 
 def _ended(plan: Plan, now: datetime, zone: ZoneInfo) -> Page | None:
     """Then no button does anything either."""
+    if plan.revoked:
+        parted = ("Taken out of the household.", "It reminds of nothing.", "Pair it anew to use it.")
+        return Page("NOT PAIRED", lines=parted, alarm=True, screen=Screen.STALE)
     if now <= plan.valid_until:
         return None
     ended = words.day_and_clock(plan.valid_until, now, zone)

@@ -1,6 +1,7 @@
 """The plan that this device goes by: believed only when it is signed, kept on the card, so that it reminds alone for days."""
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from dosette.contracts.plan import Plan, UnknownVersion
 from dosette.contracts.signing import BadSignature, unseal
+from dosette.metrics import counter
 from dosette_display.files import write_whole
 
 REFRESH_AFTER = timedelta(minutes=15)
@@ -18,19 +20,26 @@ _NO_PLAN = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)
 """What reading JSON of another shape raises."""
 
 log = logging.getLogger(__name__)
+_refused = counter(
+    "dosette_panel_plans_refused", "Plans that were not believed: not signed by our server, or not to be read"
+)
 
 
 class PlanStore:
     """Holds the newest believed plan, in memory and as the sealed bytes in a file."""
 
-    def __init__(self, path: Path, device_id: str, key: str) -> None:
+    def __init__(self, path: Path, device_id: str, *keys: str) -> None:
+        """A plan may be signed with any of `keys`."""
         self._path = path
         self._device_id = device_id
-        self._key = key
+        self._keys = keys
         self._lock = Lock()
         self._plan: Plan | None = None
         self._stored: Plan | None = None
         self._refused: bytes | None = None
+        self.refused = 0
+        self.signed_with = ""
+        """The key of the plan that was believed last."""
         self._read()
 
     @property
@@ -41,6 +50,8 @@ class PlanStore:
         """Whether this is a newer plan of ours. It is on the card when this returns, or an error is logged. One thread calls this."""
         with self._lock:
             plan = self._believed(sealed)
+            if plan is None:
+                self._count(sealed)
             if plan is None or not _is_newer(plan, self._plan):
                 return False
             if _is_worth_writing(plan, self._stored):
@@ -48,26 +59,41 @@ class PlanStore:
             self._plan = plan
             return True
 
-    def is_stored(self, pressed: int) -> bool:
-        """Whether the plan in the file says as well that the server has taken presses in up to this number."""
-        return self._stored is not None and self._stored.pressed >= pressed
+    def use_keys(self, *keys: str) -> None:
+        """From now on."""
+        with self._lock:
+            self._keys = keys
+
+    def is_stored(self, plan: Plan) -> bool:
+        """Whether the plan in the file says as well which presses this one's server has taken in."""
+        stored = self._stored
+        return stored is not None and stored.epoch == plan.epoch and stored.pressed >= plan.pressed
 
     def _believed(self, sealed: bytes) -> Plan | None:
         try:
-            plan = Plan.from_json(unseal(sealed, self._key))
+            plan = Plan.from_json(self._unsealed(sealed))
             if plan.device_id != self._device_id:
                 raise ValueError("it is another device's")
             ZoneInfo(plan.zone)  # known on this machine, or all pages would fail
         except (BadSignature, UnknownVersion, *_NO_PLAN) as error:
-            self._refuse(sealed, error)
+            if sealed != self._refused:  # it lies there until the next plan
+                log.error("a plan was refused; the old one is kept", extra={"error": repr(error)})
             return None
         return plan
 
-    def _refuse(self, sealed: bytes, error: Exception) -> None:
-        """Said once for each message, which lies there until the next plan."""
+    def _unsealed(self, sealed: bytes) -> bytes:
+        for key in self._keys:
+            with suppress(BadSignature):
+                body, self.signed_with = unseal(sealed, key), key
+                return body
+        raise BadSignature
+
+    def _count(self, sealed: bytes) -> None:
+        """Each message once."""
         if sealed != self._refused:
-            log.error("a plan was refused; the old one is kept", extra={"error": repr(error)})
             self._refused = sealed
+            self.refused += 1
+            _refused.inc()
 
     def _store(self, plan: Plan, sealed: bytes) -> None:
         try:

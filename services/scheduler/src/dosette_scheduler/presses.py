@@ -10,11 +10,11 @@ from dosette.bus import Bus, BusDown, Entry
 from dosette.clock import Clock, difference
 from dosette.contracts.life import SignOfLife
 from dosette.contracts.plan import UnknownVersion
-from dosette.contracts.press import Press
-from dosette.contracts.signing import BadSignature, unseal
-from dosette.domain.doses import pressed_at
+from dosette.contracts.press import SentPress
+from dosette.contracts.signing import BadSignature
+from dosette.domain.doses import pressed_when
 from dosette.domain.errors import Unauthorized, Unavailable
-from dosette.domain.reminders import CLOCK_WRONG
+from dosette.domain.reminders import CLOCK_WRONG, NOT_BELIEVED, TIME_UNSURE
 from dosette.metrics import counter
 from dosette.storage.connection import Database
 
@@ -58,45 +58,58 @@ class PressDesk:
             stopping.wait(self._wait_s)
             return
         for entry in self._bus.presses(list(known), self._wait_s):
-            self._take_in(known[entry.device_id], entry)
+            known[entry.device_id] = self._take_in(known[entry.device_id], entry)
             self._bus.forget_press(entry.device_id, entry.id)
 
-    def _take_in(self, device: Device, entry: Entry) -> None:
-        """Raises Unavailable: the entry stays where it is, and later ones behind it, so that their order holds."""
+    def _take_in(self, device: Device, entry: Entry) -> Device:
+        """The device as it is known after this. Raises Unavailable: the entry stays where it is, and later ones behind it, so that
+        their order holds."""
+        now = self._clock()
         try:
-            body = unseal(entry.sealed, self._keys.signing_key(device))
+            body, generation = self._keys.unsealed(device, entry.sealed, now)
+            if generation > device.uses:
+                device = devices.uses(self._database, device, generation)
             if entry.alive:
-                self._heed(device, SignOfLife.from_json(body), entry.sent_at)
-                return
-            press = Press.from_json(body)
-            outcomes = self._taken_in(device, press)
+                self._heed(device, SignOfLife.from_json(body), entry.age, now)
+            else:
+                self._count(device, SentPress.from_json(body), entry.age, now)
         except (BadSignature, UnknownVersion, ValueError, Unauthorized) as error:
             log.error("a press was refused", extra={"device_id": device.id, "error": repr(error)})
             _presses.labels("forged").inc()
-        else:
-            log.info("a press was taken in", extra={"device_id": device.id, "press_id": press.id, "outcomes": outcomes})
+            self._alarm(device, NOT_BELIEVED, now)
+        return device
 
-    def _heed(self, device: Device, life: SignOfLife, sent_at: datetime) -> None:
+    def _count(self, device: Device, sent: SentPress, age: timedelta, now: datetime) -> None:
+        press = sent.press
+        if press.device_id != device.id:
+            raise ValueError("it names another device")
+        before = timedelta(seconds=sent.age_s) if sent.age_s is not None else None
+        when = pressed_when(press.at, press.clock_synced, before, press.after, now - age)
+        outcomes = doses.take_in(self._database, press, when, now)
+        if not when.sure and "replayed" not in outcomes:
+            self._alarm(device, TIME_UNSURE, now)
+        for outcome in outcomes:
+            _presses.labels(outcome).inc()
+        log.info("a press was taken in", extra={"device_id": device.id, "press_id": press.id, "outcomes": outcomes})
+
+    def _heed(self, device: Device, life: SignOfLife, age: timedelta, now: datetime) -> None:
         """Two signs in a row that disagree with our clock by more than a minute are an alarm; one that waited says nothing."""
         if life.device_id != device.id:
             raise ValueError("it names another device")
-        now = self._clock()
-        devices.seen(self._database, device, now)
-        if not life.clock_synced or abs(now - sent_at) > FRESH:
+        if age > FRESH:
             return
         off = abs(life.at - now)
+        clock = "unknown" if not life.clock_synced else "wrong" if off > CLOCKS_AGREE else "right"
+        if devices.seen(self._database, device, life, clock, now):
+            self._alarm(device, NOT_BELIEVED, now)  # somebody else's plan, or the panel has lost its keys
+        if clock == "unknown":
+            return
         difference.labels("panel").set(off.total_seconds())
-        self._doubts[device.id] = self._doubts.get(device.id, 0) + 1 if off > CLOCKS_AGREE else 0
+        self._doubts[device.id] = self._doubts.get(device.id, 0) + 1 if clock == "wrong" else 0
         if self._doubts[device.id] >= DOUBTS:
-            alarms.raise_one(self._database, device.household_id, CLOCK_WRONG, device.id, {"about": device.name}, now)
+            self._alarm(device, CLOCK_WRONG, now)
         elif not self._doubts[device.id]:
             alarms.end(self._database, device.household_id, CLOCK_WRONG, device.id, "the clocks agree again")
 
-    def _taken_in(self, device: Device, press: Press) -> list[str]:
-        if press.device_id != device.id:
-            raise ValueError("it names another device")
-        now = self._clock()
-        outcomes = doses.take_in(self._database, press, pressed_at(press.at, press.clock_synced, now), now)
-        for outcome in outcomes:
-            _presses.labels(outcome).inc()
-        return outcomes
+    def _alarm(self, device: Device, kind: str, now: datetime) -> None:
+        alarms.raise_one(self._database, device.household_id, kind, device.id, {"about": device.name}, now)
