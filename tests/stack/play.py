@@ -34,6 +34,8 @@ HOUSEHOLD = ("db", "redis", "api", "scheduler", "worker", "display-agent")
 SCRAPED = {"api", "scheduler", "worker", "display-agent", "backup"}
 WORKERS = 3
 STARTED = ("up", "--detach", "--wait", "--no-deps", "--no-recreate")
+ONCE = ("run", "--rm", "--no-deps")
+MAKE_SECRETS = "python /opt/dosette/make_secrets.py /secrets /database/18"
 OWN_LAYERS_MB = {"api": 120, "scheduler": 120, "display-agent": 70}
 """What each image may add to the Python image that it begins with."""
 PI_MEMORY_MIB = 512
@@ -83,14 +85,14 @@ def play(stack: "Stack") -> None:
             check(own <= at_most, f"it adds {own:.1f} MB")
     with step("a token, made on the console"):
         api = Api(stack.port, stack.told("api", "dosette", "token", "create", "--name", "play", "--member", "Ana"))
-    play_a_dose(stack, api, "Playmycin")
+    medicine = play_a_dose(stack, api, "Playmycin")
     for service in ("worker", "scheduler"):
         with step(f"{service}: killed with -9, started again"):
             kill(stack, service)
     play_a_dose(stack, api, "Afterplay")
     if stack.watched:
         play_what_a_server_has(stack, api)
-        play_what_can_go_wrong(stack, api)
+        play_what_can_go_wrong(stack, api, medicine)
     else:
         check_memory(stack)
 
@@ -114,32 +116,38 @@ def play_what_a_server_has(stack: "Stack", api: "Api") -> None:
             )
 
 
-def play_what_can_go_wrong(stack: "Stack", api: "Api") -> None:
+def play_what_can_go_wrong(stack: "Stack", api: "Api", medicine: str) -> None:
     """Each stops with a sentence that names the thing, and no data is touched."""
-    doses = api.items("history")
+    history = api.items(f"history?medicine={medicine}")
     with step("a half-written .env makes no demo"):
-        refused(stack, "DOSETTE_DEMO=: must be 0 or 1", "run", "--rm", "--no-deps", "household", DOSETTE_DEMO="")
+        refused(stack, "DOSETTE_DEMO=: must be 0 or 1", *ONCE, "household", DOSETTE_DEMO="")
     with step("a port that is taken is named"), socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        refused(stack, f":{port}", "run", "--rm", "--no-deps", "--publish", f"127.0.0.1:{port}:8080", "api")
+        refused(stack, f":{port}", *ONCE, "--publish", f"127.0.0.1:{port}:8080", "api")
     with step("a wrong password is named, and changes nothing"):
-        in_secrets(stack, "cp superuser_password kept && rm -f superuser_password && echo wrong >superuser_password")
-        stack.run("run", "--rm", "--no-deps", "secrets")
-        refused(stack, 'password authentication failed for user "postgres"', "run", "--rm", "--no-deps", "migrate")
+        in_secrets(stack, f"mv superuser_password kept && echo wrong >superuser_password && {MAKE_SECRETS}")
+        refused(stack, 'password authentication failed for user "postgres"', *ONCE, "migrate")
     with step("a lost password is named, and none is drawn in its place"):
-        in_secrets(stack, "rm -f superuser_password")
-        refused(stack, "the volume secrets lacks superuser_password", "run", "--rm", "--no-deps", "secrets")
+        without = f"rm -f superuser_password; {MAKE_SECRETS}"
+        refused(
+            stack,
+            "the volume secrets lacks superuser_password",
+            *ONCE,
+            "secrets",
+            "sh",
+            "-c",
+            f"cd /secrets; {without}",
+        )
     with step("with the password back, all is as it was"):
-        in_secrets(stack, "mv kept superuser_password")
-        for service in ("secrets", "migrate", "household"):
-            stack.run("run", "--rm", "--no-deps", service)
-        check(api.items("history") == doses, "the history changed")
+        in_secrets(stack, f"mv kept superuser_password && {MAKE_SECRETS}")
+        stack.run(*ONCE, "migrate")
+        check(api.items(f"history?medicine={medicine}") == history, "the history changed")
 
 
-def play_a_dose(stack: "Stack", api: "Api", name: str) -> None:
-    """One dose from its schedule to the panel to the button, and what is to be read afterwards."""
+def play_a_dose(stack: "Stack", api: "Api", name: str) -> str:
+    """One dose from its schedule to the panel to the button, and what is to be read afterwards; the medicine's id."""
     with step(f"{name}: added, and scheduled in {AHEAD.seconds} s"):
         medicine, not_yet = add_medicine(api, name), frame(api)
         due_at = schedule(api, medicine, datetime.now(household_zone(api)) + AHEAD)
@@ -156,6 +164,7 @@ def play_a_dose(stack: "Stack", api: "Api", name: str) -> None:
         soon(lambda: frame(api) != due, "another picture", TELLING_TIMEOUT_S)
         check_stock(api, medicine)
         check_history(api, medicine, dose)
+    return medicine
 
 
 # What a member does, and sees
@@ -242,7 +251,7 @@ def refused(stack: "Stack", sentence: str, *words: str, **settings: str) -> None
 
 
 def in_secrets(stack: "Stack", script: str) -> None:
-    stack.run("run", "--rm", "--no-deps", "secrets", "sh", "-c", f"cd /secrets && {script}")
+    stack.run(*ONCE, "secrets", "sh", "-c", f"cd /secrets && {script}")
 
 
 def ready_over_https(stack: "Stack") -> bool:
