@@ -23,7 +23,7 @@ from dosette_api.household import household
 from dosette_api.links import HEADERS
 
 LOOK_AGAIN_S = 15
-_HEADERS = HEADERS | {"Content-Security-Policy": HEADERS["Content-Security-Policy"] + "; img-src 'self'"}
+_HEADERS = HEADERS | {"Content-Security-Policy": HEADERS["Content-Security-Policy"] + "; img-src 'self' data:"}
 
 views = Blueprint("panels", __name__, template_folder="templates")
 
