@@ -109,21 +109,21 @@ def household() -> dashboard.Dashboard:
         .with_row(dashboard.Row("The panels"))
         .with_panel(
             number(
-                "Panels reach the server",
-                "Whether the panel's last word to Redis was answered. While it is not, it goes on alone, from its plan.",
+                "Panels that are silent",
+                "Paired panels that the server has not heard of for minutes: without power, or without Wi-Fi.",
                 "short",
-                "min(dosette_panel_link_up)",
-                yes_no=True,
+                'max(dosette_panels{state="silent"})',
+                orange=1,
             )
         )
         .with_panel(
             number(
-                "Age of a panel's plan",
-                "How old the plan is that a panel goes by. It says so itself when that is too old.",
+                "Most silent panel",
+                "For how long the most silent panel has given no sign of life. Each gives one a minute.",
                 "s",
-                "max(dosette_panel_plan_age_seconds)",
-                orange=86400,
-                red=6 * 86400,
+                "max(dosette_panel_silence_seconds)",
+                orange=180,
+                red=600,
             )
         )
         .with_panel(
@@ -131,7 +131,7 @@ def household() -> dashboard.Dashboard:
                 "Presses on their way",
                 "Button presses that are saved on a panel and have not reached the server.",
                 "short",
-                "max(dosette_panel_journal_presses)",
+                "max(dosette_panel_waiting_presses)",
                 orange=1,
                 red=10,
             )
