@@ -112,6 +112,10 @@ def test_a_panel_that_is_not_there_or_not_named_rightly_is_one_sentence(tmp_path
             panel_named(kind, tmp_path)
 
 
+def test_a_panel_is_opened_once_though_several_ask_for_it(tmp_path):
+    assert panel_named("virtual", tmp_path) is panel_named("virtual", tmp_path)
+
+
 def test_a_size_without_a_layout_is_one_sentence():
     assert size_of("400x300") == (400, 300)
     with pytest.raises(ValueError, match="there is no size '1x1', only 250x122, 264x176"):

@@ -1,6 +1,7 @@
 """Panels: one file each, all with the same four things."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -34,9 +35,10 @@ def check_size(image: Image.Image, size: tuple[int, int]) -> None:
         raise ValueError(f"a picture of {image.size[0]}×{image.size[1]} dots does not fit {size[0]}×{size[1]}")
 
 
+@cache
 def panel_named(kind: str, folder: Path, size: tuple[int, int] = SIZES[0]) -> Panel:
-    """Imports what that panel needs, and nothing else. `size` is the virtual panel's. Raises ValueError naming the kinds there
-    are, and PanelFault when the panel or its library is not there."""
+    """The same one each time, since a pin can be opened only once. Imports what that panel needs, and nothing else. `size` is the
+    virtual panel's. Raises ValueError naming the kinds there are, and PanelFault when the panel or its library is not there."""
     name, _, model = kind.partition(":")
     if name not in KINDS or bool(model) != (name == "waveshare"):
         raise ValueError(f"there is no panel '{kind}', only {', '.join(KINDS)}:MODEL")
