@@ -185,13 +185,13 @@ def test_a_panel_alone_for_three_days_reminds_and_records_and_heals_within_ten_s
         journaled = panel.journaled()
         wire.mend()
         eventually(lambda: all(_taken(running, press) for press in journaled), 10)
+        eventually(lambda: _device(running, "Cellar")["waiting"] == 0)
 
     assert len(pressed) == PRESSES
     assert [press.number for press in journaled] == list(range(1, len(pressed) + 1))
     for press, (after, before) in zip(journaled, pressed, strict=True):
         assert after <= press.at <= before
     assert journaled[-1].at - journaled[0].at > timedelta(hours=48)
-    eventually(lambda: _device(running, "Cellar")["waiting"] == 0)
     for press in journaled:
         for times in _taken(running, press):
             assert len(times) == 1, "each press is stored once"
