@@ -13,6 +13,7 @@ from dosette.actions.doses import Taking
 from dosette.contracts.plan import Plan
 from dosette.contracts.press import Press
 from dosette.contracts.signing import unseal
+from dosette.domain.doses import When
 from dosette.domain.errors import Refused
 from dosette.domain.schedules import HORIZON
 from dosette.storage.access import looking_in
@@ -101,8 +102,8 @@ def test_a_press_in_a_journal_settles_an_unknown_dose_at_the_time_of_the_press(
     restores.begin_epoch(superuser, LATER)
 
     first, again = (
-        doses.take_in(scheduler, press, pressed_at, LATER),
-        doses.take_in(scheduler, press, pressed_at, LATER),
+        doses.take_in(scheduler, press, When(pressed_at), LATER),
+        doses.take_in(scheduler, press, When(pressed_at), LATER),
     )
 
     dose = next(dose for dose in home.doses() if dose["id"] == dose_id)
