@@ -217,8 +217,8 @@ def test_a_plan_says_what_runs_low_what_is_snoozed_and_what_may_have_been_taken_
     paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
     (device,) = devices.active(scheduler)
     doses.take(home.database, home.writer(), Taking(SOON, dose_id), home.request(), SOON)
-    doses.take_in(scheduler, a_press(paired.device_id, dose_id, at=SOON), SOON, SOON)
-    doses.take_in(scheduler, a_press(paired.device_id, other, kind="snooze", number=2, at=SOON), SOON, SOON)
+    doses.take_in(scheduler, a_press(paired.device_id, dose_id, at=SOON), When(SOON), SOON)
+    doses.take_in(scheduler, a_press(paired.device_id, other, kind="snooze", number=2, at=SOON), When(SOON), SOON)
     found_home(home.server, home.database, "Next door").dose(SOON, on_hand="0")
 
     sealed = devices.next_plan(scheduler, device, KEYS, SOON)
@@ -253,8 +253,8 @@ def test_a_press_snoozes_and_a_late_one_tells_at_once(home: Home, database_of: C
     paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
     press = a_press(paired.device_id, dose_id, kind="snooze", at=SOON)
 
-    assert doses.take_in(scheduler, press, SOON, SOON + 2 * SNOOZE) == ["done"]
-    assert doses.take_in(scheduler, press, SOON, SOON + 2 * SNOOZE) == ["replayed"]
+    assert doses.take_in(scheduler, press, When(SOON), SOON + 2 * SNOOZE) == ["done"]
+    assert doses.take_in(scheduler, press, When(SOON), SOON + 2 * SNOOZE) == ["replayed"]
     assert _kinds(home) == ["snoozed"]
     assert datetime.fromisoformat(str(home.doses()[0]["snoozed_until"])) == SOON + SNOOZE
 
@@ -266,7 +266,7 @@ def test_a_snooze_of_a_dose_that_a_phone_took_first_is_no_conflict(home: Home, d
 
     press = a_press(paired.device_id, dose_id, kind="snooze", at=SOON)
 
-    assert doses.take_in(database_of("scheduler"), press, SOON, SOON) == ["refused"]
+    assert doses.take_in(database_of("scheduler"), press, When(SOON), SOON) == ["refused"]
     assert _kinds(home) == ["taken"]
 
 
@@ -275,7 +275,7 @@ def test_a_reason_chosen_on_the_panel_is_kept_as_one_told_by_phone(home: Home, d
     paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
     press = replace(a_press(paired.device_id, dose_id, kind="skip", at=SOON), reason="Felt unwell")
 
-    assert doses.take_in(database_of("scheduler"), press, SOON, SOON) == ["done"]
+    assert doses.take_in(database_of("scheduler"), press, When(SOON), SOON) == ["done"]
     assert (_history(home)[0]["kind"], _history(home)[0]["reason"]) == ("skipped", "Felt unwell")
 
 
