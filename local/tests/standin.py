@@ -32,7 +32,7 @@ def command(words: list[str]) -> None:
     if words[0] == "token":
         print("the-token")
     if words[0] == "device":
-        Path(words[words.index("--out") + 1]).write_text("{}")
+        (Path(words[words.index("--into") + 1]) / "device.json").write_text("{}")
         print("the-device")
 
 
