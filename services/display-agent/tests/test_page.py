@@ -151,6 +151,17 @@ def test_a_skipped_dose_is_marked_skipped():
     assert (page.title, marks(page)) == ("Skipped", [Mark.SKIPPED])
 
 
+@pytest.mark.parametrize("status", ["unknown", "a word of a newer server"])
+def test_a_dose_of_which_nobody_knows_is_listed_as_that_and_never_offered_as_due(status: str):
+    plan = a_plan(dose := a_dose(NOON - MINUTE, status=status), alarms=("restored",))
+
+    today, home = page_of(plan, NOON, State(view=View(Screen.TODAY))), page_of(plan, NOON, NOTHING)
+
+    assert (marks(today), today.rows[0].note) == ([Mark.UNKNOWN], status)
+    assert dose.id not in (*home.takes, *home.snoozes, *home.undoes)
+    assert home.alarm
+
+
 def test_all_taken_is_said_with_what_comes_next():
     taken, tomorrow = a_dose(status="taken", resolved_at=NOON), a_dose(NOON + timedelta(days=1))
 

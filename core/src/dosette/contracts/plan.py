@@ -15,7 +15,7 @@ class UnknownVersion(Exception):
 
 @dataclass(frozen=True)
 class PlannedDose:
-    """One dose as the panel shows it. `status` is stored state: pending, taken, skipped, missed or cancelled."""
+    """One dose as the panel shows it. `status` is stored state: pending, taken, skipped, missed, cancelled or unknown."""
 
     id: str
     member: str

@@ -44,7 +44,12 @@ class Mark(StrEnum):
     TAKEN = "taken"
     SKIPPED = "skipped"
     MISSED = "missed"
+    UNKNOWN = "unknown"
     LOW = "low"
+
+
+_BECAME = {mark.value: mark for mark in (Mark.TAKEN, Mark.SKIPPED, Mark.MISSED)}
+"""Else nobody knows: a restored server has forgotten it, or a newer one has a word for it that this program lacks."""
 
 
 @dataclass(frozen=True)
@@ -570,7 +575,7 @@ def _sum_of_today(doses: Sequence[PlannedDose], now: datetime, zone: ZoneInfo) -
     mine = [_became(dose, now) for dose in _of_today(doses, now, zone)]
     if mine and set(mine) == {"taken"}:
         return "All taken"
-    counted = ((mine.count(status), status) for status in ("missed", "skipped", "taken"))
+    counted = ((mine.count(status), status) for status in ("unknown", "missed", "skipped", "taken"))
     said = [f"{count} {status}" for count, status in counted if count]
     return ", ".join(said[:2])
 
@@ -608,8 +613,8 @@ def _today_row(dose: PlannedDose, now: datetime, zone: ZoneInfo) -> Row:
     if became == "pending":
         mark = _due_mark(dose, now) if _is_due(dose, now) else Mark.LISTED
         return replace(_row(dose, mark, now, zone), note="")
-    note = "missed" if became == "missed" else f"{became} {words.clock(dose.resolved_at or dose.due_at, zone)}"
-    return replace(_row(dose, Mark(became), now, zone), note=note)
+    note = f"{became} {words.clock(dose.resolved_at, zone)}" if dose.resolved_at else became
+    return replace(_row(dose, _BECAME.get(became, Mark.UNKNOWN), now, zone), note=note)
 
 
 def _low_page(low: Sequence[LowStock], now: datetime, zone: ZoneInfo) -> Page:

@@ -154,6 +154,14 @@ def _missed(pen: ImageDraw.ImageDraw, size: int, stroke: int) -> None:
     pen.line((1, size - 2, size - 2, 1), fill=1, width=stroke + 1)
 
 
+def _unknown(pen: ImageDraw.ImageDraw, size: int, stroke: int) -> None:
+    """A question mark."""
+    left, right, middle = size // 5, size - 1 - size // 5, size // 2
+    pen.arc((left, 0, right, size * 3 // 5), 180, 90, fill=1, width=stroke + 1)
+    pen.rectangle((middle - stroke // 2, size * 3 // 5 - stroke, middle + (stroke - 1) // 2, size * 7 // 10), fill=1)
+    pen.rectangle((middle - stroke // 2, size - 1 - stroke, middle + (stroke - 1) // 2, size - 1), fill=1)
+
+
 def _snoozed(pen: ImageDraw.ImageDraw, size: int, stroke: int) -> None:
     """The hands of a clock."""
     _frame(pen, size, stroke)
@@ -187,5 +195,6 @@ _SHAPES: dict[Mark, Callable[[ImageDraw.ImageDraw, int, int], None]] = {
     Mark.TAKEN: _taken,
     Mark.SKIPPED: _skipped,
     Mark.MISSED: _missed,
+    Mark.UNKNOWN: _unknown,
     Mark.LOW: _low,
 }
