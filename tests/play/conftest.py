@@ -6,17 +6,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from dosette_local.testing import Launched
 
 PATIENCE_S = 60
+SOON_S = 4
+BOUNCE_S = 0.5
+"""An edge within 0.4 s of the one before is no new press."""
 
 
 class Running(Launched):
@@ -41,6 +46,25 @@ class Running(Launched):
         environment = {"DOSETTE_DEVICE_DIR": str(self.data / "device")}
         return subprocess.run(command, capture_output=True, env=environment, check=False).returncode == 0
 
+    def taken_at_the_panel(self, dose: dict[str, Any]) -> dict[str, Any] | None:
+        """Presses TAKE; the dose, once it is taken. A press takes what stands on the screen, which may be another dose first."""
+        self.press("take")
+        time.sleep(BOUNCE_S)
+        found = self.dose(dose)
+        return found if found["status"] == "taken" else None
+
+    def dose(self, dose: dict[str, Any]) -> dict[str, Any]:
+        """The same dose as it is now."""
+        _, doses = self.call("GET", f"/doses?medicine={dose['medicine']['id']}")
+        found: dict[str, Any] = next(each for each in doses["items"] if each["id"] == dose["id"])
+        return found
+
+    def settle(self) -> None:
+        """Takes what the demo household has due at this hour, so that the panel has room for the dose of the play."""
+        _, pending = self.call("GET", "/medicines/pending")
+        for dose in pending["items"]:
+            self.call("POST", f"/doses/{dose['id']}/take")
+
     def picture(self) -> bytes:
         """What the panel shows."""
         return (self.data / "device" / "panel.png").read_bytes()
@@ -51,6 +75,30 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One household for the plays of a module."""
     with Running(tmp_path_factory.mktemp("My Dosette") / "data") as household:
         yield household
+
+
+@pytest.fixture
+def due_soon(running: Running) -> Callable[[str], dict[str, Any]]:
+    """Gives Bruno a medicine, over the API, that is due in a few seconds; its dose."""
+
+    def give(name: str) -> dict[str, Any]:
+        _, members = running.call("GET", "/members")
+        bruno = next(member["id"] for member in members["items"] if member["name"] == "Bruno")
+        new = {"member_id": bruno, "name": name, "strength": "400 mg", "on_hand": "20"}
+        status, medicine = running.call("POST", "/medicines", new)
+        assert status == 201, medicine
+        _, household = running.call("GET", "/household")
+        at = (datetime.now(UTC) + timedelta(seconds=SOON_S)).astimezone(ZoneInfo(household["zone"]))
+        steps = [{"time": at.strftime("%H:%M:%S"), "amount": "1.5"}]
+        status, schedule = running.call(
+            "PUT", f"/medicines/{medicine['id']}/schedule", {"steps": steps, "critical": True}
+        )
+        assert status == 200, schedule
+        _, doses = running.call("GET", f"/doses?medicine={medicine['id']}")
+        dose: dict[str, Any] = doses["items"][0]
+        return dose
+
+    return give
 
 
 @pytest.fixture

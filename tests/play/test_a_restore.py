@@ -4,9 +4,12 @@ import os
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,42 +28,73 @@ def _type(block: str, data: Path, folder: Path) -> str:
     return done.stdout
 
 
-def test_a_dose_taken_after_the_backup_is_unknown_after_the_restore_and_told_again_only_when_released(
-    running: Any, eventually: Any, tmp_path: Path
-):
+@pytest.fixture
+def restored(running: Any, tmp_path: Path) -> Callable[[Callable[[], object]], str]:
+    """Backs the household up, lets something happen, restores; what the restore says."""
     (tmp_path / ".venv").symlink_to(Path(sys.executable).parent.parent)
     make_a_key, backup_and_restore = _blocks()
-    assert _type(make_a_key, running.data, tmp_path).startswith("age1")
-    backup, restore = backup_and_restore.rsplit("\n", 2)[0], backup_and_restore.rsplit("\n", 2)[1]
-    member = running.call("GET", "/members")[1]["items"][1]["id"]
-    wanted = {"member_id": member, "name": "Ibuprofen", "strength": "400 mg", "on_hand": "20"}
-    medicine = running.call("POST", "/medicines", wanted)[1]["id"]
-    due = datetime.now(UTC) + timedelta(seconds=20)
-    schedule = {"zone": "UTC", "critical": True, "steps": [{"time": f"{due:%H:%M:%S}", "amount": "1"}]}
-    assert running.call("PUT", f"/medicines/{medicine}/schedule", schedule)[0] == 200
+    backup, restore = backup_and_restore.strip().rsplit("\n", 1)
 
-    _type(backup, running.data, tmp_path)
-    (file,) = (tmp_path / "backups").glob("dosette-*")
-    assert running.call("POST", f"/medicines/{medicine}/take")[0] == 200
-    told = _type(restore.replace("NAME", file.name), running.data, tmp_path)
+    def play(meanwhile: Callable[[], object]) -> str:
+        assert _type(make_a_key, running.data, tmp_path).startswith("age1")
+        _type(backup, running.data, tmp_path)
+        (file,) = (tmp_path / "backups").glob("dosette-*")
+        meanwhile()
+        return _type(restore.replace("NAME", file.name), running.data, tmp_path)
+
+    return play
+
+
+def test_a_dose_taken_after_the_backup_is_unknown_after_the_restore_and_told_again_only_when_released(
+    running: Any, due_soon: Any, eventually: Any, restored: Any
+):
+    dose = due_soon("Ibuprofen")
+
+    told = restored(lambda: eventually(lambda: running.call("POST", f"/doses/{dose['id']}/take")[0] == 200))
 
     assert "doses unknown" in told
-    (dose,) = eventually(lambda: _unknown(running, medicine))
-    assert dose["id"] not in [each["id"] for each in running.call("GET", "/medicines/pending")[1]["items"]]
+    eventually(lambda: dose["id"] in _ids(running, "/doses?state=unknown"))
+    assert dose["id"] not in _ids(running, "/medicines/pending")
     alarm = eventually(
         lambda: [each for each in _reminders(running) if each["kind"] == "restored" and each["tellings"]]
     )[0]
-    assert not [each for each in _reminders(running) if each["dose"] and each["dose"]["id"] == dose["id"]]
+    assert not _reminders_of(running, dose)
     assert running.call("POST", f"/reminders/{alarm['id']}/dismiss")[0] == 200
-    again = eventually(
-        lambda: [each for each in _reminders(running) if each["dose"] and each["dose"]["id"] == dose["id"]]
-    )
+    again = eventually(lambda: _reminders_of(running, dose))
     assert again[0]["dose"]["status"] == "pending"
 
 
-def _unknown(running: Any, medicine: str) -> list[dict[str, Any]]:
-    status, told = running.call("GET", f"/doses?state=unknown&medicine={medicine}")
-    return list(told["items"]) if status == 200 else []
+def test_a_press_made_after_the_backup_comes_out_of_the_panel_s_journal_once(
+    running: Any, due_soon: Any, eventually: Any, restored: Any
+):
+    running.settle()
+    dose = due_soon("Naproxen")
+    pressed: list[dict[str, Any]] = []
+
+    restored(lambda: pressed.append(eventually(lambda: running.taken_at_the_panel(dose))))
+
+    eventually(lambda: _is_taken(running, dose))
+    again = running.dose(dose)
+    assert again["resolved_on"]["name"] == "Kitchen"
+    apart = datetime.fromisoformat(again["resolved_at"]) - datetime.fromisoformat(pressed[0]["resolved_at"])
+    assert abs(apart) < timedelta(seconds=2)
+    events = running.call("GET", f"/history?medicine={dose['medicine']['id']}")[1]["items"]
+    assert [event["kind"] for event in events].count("taken") == 1
+
+
+def _is_taken(running: Any, dose: dict[str, Any]) -> bool:
+    """While the server is swapped, nobody answers."""
+    status, told = running.call("GET", f"/doses?medicine={dose['medicine']['id']}&state=taken")
+    return status == 200 and dose["id"] in [each["id"] for each in told["items"]]
+
+
+def _ids(running: Any, path: str) -> list[str]:
+    status, told = running.call("GET", path)
+    return [each["id"] for each in told["items"]] if status == 200 else []
+
+
+def _reminders_of(running: Any, dose: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for each in _reminders(running) if each["dose"] and each["dose"]["id"] == dose["id"]]
 
 
 def _reminders(running: Any) -> list[dict[str, Any]]:

@@ -1,71 +1,20 @@
 """The main job, played against the running processes: from a schedule over the API to the panel, the button and history."""
 
 import json
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from urllib.request import Request, urlopen
-from zoneinfo import ZoneInfo
-
-import pytest
 
 from dosette.contracts.plan import Plan
 from dosette.contracts.signing import unseal
 
-SOON_S = 4
 OWN_METRIC = {
     "api": "http_requests_total",
     "scheduler": "scheduler_heartbeat_timestamp_seconds",
     "worker": "delivery_lag_seconds_count",
     "display-agent": "panel_link_up",
 }
-
-
-@pytest.fixture
-def due_soon(running: Any) -> Callable[[str], dict[str, Any]]:
-    """Gives Bruno a medicine, over the API, that is due in a few seconds; its dose."""
-
-    def give(name: str) -> dict[str, Any]:
-        _, members = running.call("GET", "/members")
-        bruno = next(member["id"] for member in members["items"] if member["name"] == "Bruno")
-        new = {"member_id": bruno, "name": name, "strength": "400 mg", "on_hand": "20"}
-        status, medicine = running.call("POST", "/medicines", new)
-        assert status == 201, medicine
-        _, household = running.call("GET", "/household")
-        at = (datetime.now(UTC) + timedelta(seconds=SOON_S)).astimezone(ZoneInfo(household["zone"]))
-        steps = [{"time": at.strftime("%H:%M:%S"), "amount": "1.5"}]
-        status, schedule = running.call(
-            "PUT", f"/medicines/{medicine['id']}/schedule", {"steps": steps, "critical": True}
-        )
-        assert status == 200, schedule
-        _, doses = running.call("GET", f"/doses?medicine={medicine['id']}")
-        dose: dict[str, Any] = doses["items"][0]
-        return dose
-
-    return give
-
-
-def _dose(running: Any, dose: dict[str, Any]) -> dict[str, Any]:
-    _, doses = running.call("GET", f"/doses?medicine={dose['medicine']['id']}")
-    found: dict[str, Any] = next(each for each in doses["items"] if each["id"] == dose["id"])
-    return found
-
-
-def _settle(running: Any) -> None:
-    """Takes what the demo household has due at this hour, so that the panel has room for the dose of the play."""
-    _, pending = running.call("GET", "/medicines/pending")
-    for dose in pending["items"]:
-        running.call("POST", f"/doses/{dose['id']}/take")
-
-
-def _taken_at_the_panel(running: Any, dose: dict[str, Any]) -> dict[str, Any] | None:
-    """Presses TAKE; the dose, once it is taken. A press takes what stands on the screen, which may be another dose first."""
-    running.press("take")
-    time.sleep(0.5)  # a button bounces for 0.4 s
-    found = _dose(running, dose)
-    return found if found["status"] == "taken" else None
 
 
 def _messages(running: Any, dose: dict[str, Any]) -> list[dict[str, Any]]:
@@ -76,14 +25,14 @@ def _messages(running: Any, dose: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_a_dose_falls_due_is_told_shown_pressed_and_stands_in_history(running: Any, due_soon: Any, eventually: Any):
-    _settle(running)
+    running.settle()
     before, began = running.picture(), datetime.now(UTC)
 
     dose = due_soon("Ibuprofen")
-    eventually(lambda: _dose(running, dose)["state"] == "due")
+    eventually(lambda: running.dose(dose)["state"] == "due")
     eventually(lambda: len(_messages(running, dose)) == 1)
     due_picture = eventually(lambda: running.picture() != before and running.picture())
-    taken = eventually(lambda: _taken_at_the_panel(running, dose))
+    taken = eventually(lambda: running.taken_at_the_panel(dose))
     eventually(lambda: running.picture() != due_picture)
 
     assert taken["resolved_on"]["name"] == "Kitchen"
@@ -108,7 +57,7 @@ def test_the_picture_of_the_panel_is_the_same_over_http(running: Any, eventually
 
 def test_of_two_who_take_the_same_dose_at_once_one_is_told_who_was_first(running: Any, due_soon: Any, eventually: Any):
     dose = due_soon("Paracetamol")
-    eventually(lambda: _dose(running, dose)["state"] == "due")
+    eventually(lambda: running.dose(dose)["state"] == "due")
 
     with ThreadPoolExecutor(2) as pool:
         answers = sorted(
