@@ -156,7 +156,7 @@ def _struck(stack: Stack, blow: Blow) -> bool:
     until = time.monotonic() + BACK_WITHIN_S
     while not (pids := [each.pid for each in stack.processes() if each.name == blow.part]):
         if time.monotonic() > until:
-            raise SystemExit(f"{blow.part} does not come back: see the logs in {stack.data}")
+            raise SystemExit(f"{blow.part} does not come back; its last words:\n{_last_words(stack, blow.part)}")
         time.sleep(0.05)
     if blow.part == "postgresql" and blow.how == "kill":
         pids = pids[:1]  # the others leave by themselves
@@ -165,6 +165,15 @@ def _struck(stack: Stack, blow: Blow) -> bool:
     if blow.how == "stop":
         Thread(target=_go_on, args=(pids, blow.for_s), daemon=True).start()
     return True
+
+
+def _last_words(stack: Stack, part: str) -> str:
+    """Told, since its folder goes with the stack."""
+    log = stack.data / "logs" / f"{_LOGS.get(part, part)}.log"
+    return "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+
+
+_LOGS = {"postgresql": "postgres", "redis": "valkey"}
 
 
 def _go_on(pids: Sequence[int], after_s: float) -> None:

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-LEAVES_WITHIN_S = 20  # two seconds are the aim; several tests at once on two cores take longer
+LEAVES_WITHIN_S = 60  # two seconds are the aim; several tests at once on two cores take longer
 
 
 def test_killed_with_9_nothing_is_left_and_the_next_start_has_lost_nothing(tmp_path: Path, start: Any):
