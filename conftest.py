@@ -41,25 +41,7 @@ settings.load_profile("any machine")
 
 ROLES = ("api", "scheduler", "worker", "backup")
 TEMPLATE = "dosette"
-LONGEST = (
-    "bench/tests/test_run.py",
-    "services/api/tests/test_description.py",
-    "tests/play",
-    "tests/chaos",
-    "bench/tests",
-)
-"""Begun first, so that no worker ends minutes after the others."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In random order, but for the longest."""
-    items.sort(
-        key=lambda item: next(
-            (place for place, path in enumerate(LONGEST) if item.nodeid.startswith(path)), len(LONGEST)
-        )
-    )
 
 
 @dataclass(frozen=True)
