@@ -19,7 +19,7 @@ from dosette_bench.errors import CannotMeasure
 from dosette_bench.stack import Stack, of_its_own
 from dosette_bench.suites import SUITES, api, database
 
-pytestmark = pytest.mark.timeout(420, func_only=False)  # the fixture measures everything once
+pytestmark = pytest.mark.timeout(900, func_only=False)  # the fixture measures everything once
 
 FIRST_PLAN = {
     "database": {

@@ -207,6 +207,7 @@ def cases() -> Iterator[Counter[Operation]]:
         assert ran.total() >= LEAST_CASES, "too few cases: raise FUZZED"
 
 
+@pytest.mark.timeout(600)  # hundreds of cases each; a whole household moves in with every import
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 def test_every_answer_is_as_described(operation: Operation, house: House, cases: Counter[Operation]) -> None:
     known, answers = house.ids(house.api.home) | USUAL, Counter[int]()
