@@ -53,9 +53,10 @@ A_RUN = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _lived_through(household: Household, prometheus: Prometheus) -> None:
-    """A dose falls due and is taken at the panel, a message fails, k6 runs, the trend is sent, a backup is made."""
+    """A dose falls due and is taken at the panel, a message arrives, another fails, k6 runs, the trend is sent, a backup is made."""
     soon(lambda: set(prometheus.targets().values()) == {"up"}, "everybody is scraped")
     publish([_result(days) for days in (40, 20, 0)], f"{prometheus.url}/api/v1/write")
+    _tell(household)
     _fail_to_tell(household)
     _take_at_the_panel(household)
     _run_k6(household, prometheus)
@@ -68,6 +69,13 @@ def _result(days_ago: float) -> dict[str, Any]:
     ]
     at = datetime.now(UTC) - timedelta(days=days_ago)
     return A_RUN | {"timestamp": at.isoformat(), "benchmarks": {"api": {"benchmarks": rows}}}
+
+
+def _tell(household: Household) -> None:
+    """A message that arrives after the first look: a dose's may wait for the next minute, and be taken before."""
+    contact = next(each for each in household.call("GET", "/contacts")[1]["items"] if each["channel"] == "file")
+    status, told = household.call("POST", f"/contacts/{contact['id']}/test")
+    assert status < 300, told
 
 
 def _fail_to_tell(household: Household) -> None:
