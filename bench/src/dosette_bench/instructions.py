@@ -41,14 +41,13 @@ def measure(bench: Bench, home: Cupboard) -> None:
     if any(map(bench.wants, (*kinds, *OVER_BARE))):
         with bench.may_fail(*kinds, *OVER_BARE):
             _add(bench, _counted(bench, kinds, home.doses))
-    if bench.wants(START):
+    if bench.wants(START) and not bench.sizes.quick:
         with bench.may_fail(START):
             _add_start(bench)
 
 
 def _add_start(bench: Bench) -> None:
-    if bench.sizes.quick:
-        raise CannotMeasure("a start takes cachegrind half a minute: measure without --quick")
+    """Takes cachegrind half a minute, which a quick run has not."""
     bench.watcher.doing("counting what the API's start takes")
     count = _count(bench, {"kinds": ["GET /health"], "counted": "", "warm_up": 1})
     bench.value(START, count, "instructions", what="Python's own start, the API's imports, one GET /health")
