@@ -122,4 +122,4 @@ def test_the_process_imports_nothing_heavy(database_of: Callable[[str], Database
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )
 
-    assert loaded & {"redis", "rq", "sqlalchemy", "pydantic", "PIL", "apprise", "requests"} == set()
+    assert loaded & {"redis", "rq", "sqlalchemy", "pydantic", "PIL", "apprise", "requests", "spectree"} == set()
