@@ -1,14 +1,21 @@
 """Connections that survive what happens to PostgreSQL."""
 
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
+from time import sleep
 
 import psycopg2
+import psycopg2.extensions
 import pytest
 
 from conftest import Home, Server
 from dosette.domain.errors import Unavailable
+from dosette.storage import connection
 from dosette.storage import households as sql
-from dosette.storage.connection import Database, connect
+from dosette.storage.connection import Database, Statement, connect
 from dosette_local.ports import free_port
 from dosette_local.servers.postgres import Postgres
 
@@ -48,6 +55,85 @@ def test_a_restarted_server_is_found_again(tmp_path: Path):
 
         database.ping()
         database.close()
+
+
+def test_threads_that_ask_one_after_another_share_a_connection(counted: "Counted"):
+    for _ in range(5):
+        counted.ask_at_once(1)
+
+    assert counted.come_to(1)
+
+
+def test_threads_that_ask_at_once_wait_for_nobody(counted: "Counted"):
+    counted.ask_at_once(3)
+
+    assert counted.come_to(3)
+
+
+def test_what_was_not_needed_for_long_is_closed_one_after_another(counted: "Counted", monkeypatch: pytest.MonkeyPatch):
+    counted.ask_at_once(3)
+    monkeypatch.setattr(connection, "IDLE_S", 0.0)
+    for left in (2, 1, 1):
+        counted.database.ping()
+
+        assert counted.come_to(left)
+
+
+def test_a_transaction_keeps_its_connection_to_itself(counted: "Counted"):
+    with counted.database.all_or_nothing():
+        counted.ask_at_once(1)
+        counted.database.ping()
+
+        assert counted.come_to(2)
+
+
+def test_a_transaction_whose_connection_is_lost_is_never_half_done(counted: "Counted"):
+    transaction = counted.database.all_or_nothing()
+    transaction.__enter__()
+    counted.end_all()
+
+    with pytest.raises(Unavailable):
+        counted.database.ping()
+    with pytest.raises(Unavailable):
+        transaction.__exit__(None, None, None)
+
+
+@dataclass
+class Counted:
+    """A database of its own, and what PostgreSQL says of its connections."""
+
+    database: Database
+    superuser: psycopg2.extensions.cursor
+
+    def ask_at_once(self, threads: int) -> None:
+        """So many threads, each of which begins to ask while all others still do."""
+        wait = Statement("wait_a_little", "SELECT pg_sleep(0.2)")
+        asking = [Thread(target=self.database.run, args=(wait,)) for _ in range(threads)]
+        for each in asking:
+            each.start()
+        for each in asking:
+            each.join()
+
+    def come_to(self, wanted: int) -> bool:
+        """Whether there are so many soon; a closed one takes a moment to leave."""
+        return any(len(self._pids()) == wanted or sleep(0.02) for _ in range(100))
+
+    def end_all(self) -> None:
+        for pid in self._pids():
+            self.superuser.execute("SELECT pg_terminate_backend(%s, 20000)", (pid,))
+
+    def _pids(self) -> list[int]:
+        self.superuser.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'counted'")
+        return [pid for (pid,) in self.superuser.fetchall()]
+
+
+@pytest.fixture
+def counted(home: Home, postgres: Postgres) -> Iterator[Counted]:
+    superuser = psycopg2.connect(postgres.url.rsplit("/", 1)[0] + "/postgres")
+    superuser.autocommit = True
+    database = Database(home.server.url("api"), "counted")
+    with closing(database), closing(superuser), superuser.cursor() as cursor:
+        yield Counted(database, cursor)
 
 
 def test_a_server_that_is_not_there_is_an_outage(server: Server):

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: one for each thread, in autocommit, tested when borrowed, with prepared statements.
+"""Connections to PostgreSQL: as many as threads ask at once, in autocommit, tested when borrowed, with prepared statements.
 
 One call of `Database.run` is one message and one commit: PostgreSQL makes the entry and the statement one transaction.
 """
@@ -7,8 +7,9 @@ import re
 import select
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
@@ -16,9 +17,9 @@ from uuid import UUID
 
 import psycopg2
 from psycopg2 import errorcodes
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, register_adapter
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
-from psycopg2.extensions import register_adapter
 from psycopg2.extras import UUID_adapter
 from psycopg2.sql import Composable
 
@@ -39,6 +40,8 @@ LOCK_TIMEOUT_MS = 2000
 CONNECT_TIMEOUT_S = 3
 READER_TIMEOUT_MS = 60_000
 """So long a reader of a long export may fall silent."""
+IDLE_S = 30.0
+"""A connection beyond the first that was not needed for so long is closed: each costs PostgreSQL some 10 MB."""
 
 Row = tuple[Any, ...]
 _T = TypeVar("_T")
@@ -88,7 +91,7 @@ def uuids(ids: Sequence[str]) -> str:
 
 
 class Database:
-    """Where `run` goes. Safe to share between threads; connect only after a fork.
+    """Where `run` goes. Safe to share between threads, which borrow the connection that was used last; connect only after a fork.
 
     Raises Unavailable when PostgreSQL is away, too slow or locked: nothing was saved.
     """
@@ -97,7 +100,8 @@ class Database:
         self._url = url
         self._application = application
         self._timeout_ms = timeout_ms
-        self._local = threading.local()
+        self._idle: deque[_Link] = deque()  # the last used is the last; what a deque does is one step for all threads
+        self._pinned = threading.local()
 
     def run(self, statement: Statement, entry: Entry = NOBODY, /, **values: object) -> list[Row]:
         """The rows of `statement`, run after `entry` in the same message and the same transaction."""
@@ -110,13 +114,19 @@ class Database:
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
         """What this thread runs inside is one transaction. For the console: a request's one message is one already."""
-        self._borrowed(lambda link: link.say("BEGIN"))
+        with _as_ours():
+            link = self._pinned.link = self._take()
         try:
-            yield
-        except BaseException:
-            self._borrowed(lambda link: link.say("ROLLBACK"))
-            raise
-        self._borrowed(lambda link: link.say("COMMIT"))
+            self._borrowed(lambda link: link.say("BEGIN"))
+            try:
+                yield
+            except BaseException:
+                self._borrowed(lambda link: link.say("ROLLBACK"))
+                raise
+            self._borrowed(lambda link: link.say("COMMIT"))
+        finally:
+            self._pinned.link = None
+            self._give_back(link)
 
     @contextmanager
     def at_one_moment(self, entry: Entry) -> Iterator["Moment"]:
@@ -147,27 +157,50 @@ class Database:
         self._borrowed(lambda link: link.say("SELECT 1"))
 
     def close(self) -> None:
-        """Closes this thread's connection."""
-        link: _Link | None = getattr(self._local, "link", None)
-        if link is not None:
-            link.connection.close()
-            self._local.link = None
+        """Closes what nobody has borrowed."""
+        while self._idle:
+            with suppress(IndexError):
+                self._idle.pop().connection.close()
 
     def _borrowed(self, use: Callable[["_Link"], _T], statement: str = "none") -> _T:
         _messages.inc()
         started = time.perf_counter()
         try:
             with _as_ours():
-                return use(self._link())
+                if pinned := getattr(self._pinned, "link", None):
+                    return use(pinned)
+                link = self._take()
+                try:
+                    return use(link)
+                finally:
+                    self._give_back(link)
         finally:
             _seconds_of(statement).observe(time.perf_counter() - started)
 
-    def _link(self) -> "_Link":
-        link: _Link | None = getattr(self._local, "link", None)
-        if link is None or not link.is_alive():
-            self.close()
-            link = self._local.link = _Link(connect(self._url, self._application, self._timeout_ms))
-        return link
+    def _take(self) -> "_Link":
+        while self._idle:
+            with suppress(IndexError):  # another thread may have been faster
+                if (link := self._idle.pop()).is_alive():
+                    return link
+                link.connection.close()
+        return _Link(connect(self._url, self._application, self._timeout_ms))
+
+    def _give_back(self, link: "_Link") -> None:
+        if not link.is_free():
+            link.connection.close()
+            return
+        link.free_since = time.monotonic()
+        self._idle.append(link)
+        if len(self._idle) > 1:
+            self._close_longest_idle(link.free_since)
+
+    def _close_longest_idle(self, now: float) -> None:
+        with suppress(IndexError):
+            link = self._idle.popleft()
+            if now - link.free_since > IDLE_S:
+                link.connection.close()
+            else:
+                self._idle.appendleft(link)
 
 
 class Moment:
@@ -210,6 +243,7 @@ class _Link:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.free_since = 0.0  # time.monotonic()
         self._prepared: set[str] = set()
 
     def run(self, statement: Statement, entry: Entry, values: Mapping[str, object]) -> list[Row]:
@@ -228,6 +262,10 @@ class _Link:
             return False
         ready, _, _ = select.select([self.connection], [], [], 0)
         return not ready
+
+    def is_free(self) -> bool:
+        """False when closed, or when whoever had it was interrupted in the middle of a message."""
+        return not self.connection.closed and self.connection.get_transaction_status() == TRANSACTION_STATUS_IDLE
 
     def _prepare(self, cursor: Cursor, statement: Statement) -> None:
         if statement.name not in self._prepared:

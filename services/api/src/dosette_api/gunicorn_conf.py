@@ -11,7 +11,7 @@ _env = Environment(os.environ)
 bind = _env.text("DOSETTE_BIND", "127.0.0.1:8080")
 workers = 1
 worker_class = "gthread"
-# Each has a connection, which costs PostgreSQL 6 MB; more of them answer no faster.
+# Each that asks at the same time as another needs a connection, which costs PostgreSQL 10 MB; more of them answer no faster.
 threads = _env.number("DOSETTE_API_THREADS", 4)
 backlog = 1024
 keepalive = 30
