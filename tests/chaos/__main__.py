@@ -37,6 +37,7 @@ STOPPED_S = (1.0, 14.0)
 STORE_STOPPED_S = (1.0, 5.0)
 RECOVERY_P99_S = 10.0
 BACK_WITHIN_S = 60.0
+SHOWN = 5
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
@@ -66,6 +67,7 @@ class Outcome:
     seen_twice: int
     due_to_told: dict[str, float]
     recovery: dict[str, float]
+    slowest: list[str]
     violations: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -219,7 +221,7 @@ def _outcome(seed: int, history: History, struck: Sequence[tuple[Blow, datetime]
         broken["answers"] = clients.wrong
     due = {dose.id: dose.due_at for dose in history.doses}
     lags = sorted((at - due[dose]).total_seconds() for dose, at in told.items() if dose in due)
-    recovery = _spread(sorted(_recoveries(told, due, struck)))
+    recoveries = sorted(_recoveries(told, due, struck), key=lambda each: each[1])
     return Outcome(
         seed=seed,
         when=history.until.isoformat(timespec="seconds"),
@@ -232,22 +234,28 @@ def _outcome(seed: int, history: History, struck: Sequence[tuple[Blow, datetime]
         doubled=len(broken.get("once", ())) + len(broken.get("I4", ())),
         seen_twice=seen_twice(history),
         due_to_told=_spread(lags),
-        recovery=recovery,
+        recovery=_spread([took_s for _, took_s in recoveries]),
+        slowest=[f"{took_s:.1f} s after {_named(blow)}" for blow, took_s in reversed(recoveries[-SHOWN:])],
         violations=broken,
     )
 
 
 def _recoveries(
     told: dict[str, datetime], due: dict[str, datetime], struck: Sequence[tuple[Blow, datetime]]
-) -> list[float]:
-    """From each blow (from its end, when a part was stopped) until a dose that fell due after it was told."""
+) -> list[tuple[Blow, float]]:
+    """Seconds from each blow (from its end, when a part was stopped) until a dose that fell due after it was told."""
     found = []
     after = sorted((at, told[dose]) for dose, at in due.items() if dose in told)
     for blow, struck_at in struck:
         at = struck_at + timedelta(seconds=blow.for_s)
         if told_at := next((told_at for due_at, told_at in after if due_at >= at), None):
-            found.append((told_at - at).total_seconds())
+            found.append((blow, (told_at - at).total_seconds()))
     return found
+
+
+def _named(blow: Blow) -> str:
+    lasting = f" for {blow.for_s:.1f} s" if blow.for_s else ""
+    return f"{blow.how} {blow.part}{lasting} at {blow.at_s:.1f} s"
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
@@ -269,6 +277,7 @@ def _table(outcome: Outcome) -> str:
         ("arrived again under the same key", outcome.seen_twice),
         ("due → told, s", _said(outcome.due_to_told)),
         ("recovery after a blow, s", f"{_said(outcome.recovery)} ({_promise(outcome.recovery)})"),
+        *(("  slowest", each) for each in outcome.slowest),
     ]
     text = "\n".join(f"{name:34} {value}" for name, value in rows)
     for name, found in outcome.violations.items():
