@@ -5,11 +5,29 @@ from collections.abc import Callable
 
 from dosette_local.processes import Child
 
-DELAYS_S = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
+DELAYS_S = (0.2, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""What ends twice in ten seconds may have been struck twice; what ends five times has a fault, and must not use up a small machine."""
+WORKED_AFTER_S = 1.0
 STEADY_AFTER_S = 10.0
 ASK_EVERY_S = 15.0
 SILENT_TIMES = 3
 """A process that hangs ends itself; one that was stopped (SIGSTOP) can't."""
+
+
+class Backoff:
+    """How long to wait before a child is started again."""
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+
+    def delay_s(self, lived_s: float, exit_code: int | None) -> float:
+        """None for a child that ended as it should after real work, as the worker does after its number of jobs."""
+        if lived_s > STEADY_AFTER_S:
+            self._in_a_row = 0
+        if exit_code == 0 and lived_s > WORKED_AFTER_S:
+            return 0.0
+        self._in_a_row += 1
+        return DELAYS_S[min(self._in_a_row, len(DELAYS_S)) - 1]
 
 
 class Watched:
@@ -27,7 +45,7 @@ class Watched:
         self._answers = answers
         self._ask_at = time.monotonic() + ASK_EVERY_S
         self._silent = 0
-        self._restarts_in_a_row = 0
+        self._backoff = Backoff()
         self._restart_at: float | None = None
 
     def look(self) -> str | None:
@@ -36,7 +54,7 @@ class Watched:
             return self._ask()
         now = time.monotonic()
         if self._restart_at is None:
-            delay_s = self._delay_s(now - self.child.started_at)
+            delay_s = self._backoff.delay_s(now - self.child.started_at, self.child.exit_code())
             self._restart_at = now + delay_s
             return f"{self.child.program.name} {self._ending()}; starts again in {delay_s:g} s"
         if now >= self._restart_at:
@@ -56,15 +74,6 @@ class Watched:
             return None
         self.child.kill()
         return f"{self.child.program.name} did not answer any more and was ended"
-
-    def _delay_s(self, lived_s: float) -> float:
-        """None for a child that ended as it should after real work, as the worker does after its number of jobs."""
-        if lived_s > STEADY_AFTER_S:
-            self._restarts_in_a_row = 0
-        if self.child.exit_code() == 0 and lived_s > DELAYS_S[1]:
-            return 0.0
-        self._restarts_in_a_row += 1
-        return DELAYS_S[min(self._restarts_in_a_row, len(DELAYS_S)) - 1]
 
     def _ending(self) -> str:
         code = self.child.exit_code()
