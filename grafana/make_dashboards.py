@@ -390,9 +390,9 @@ def performance() -> dashboard.Dashboard:
         .with_panel(
             chart(
                 "Memory",
-                "What each part holds; what they share counts for each. 400 MB in all are an alert.",
+                "What each part holds; what they share is shared out. 400 MB in all are an alert.",
                 "bytes",
-                ("{{job}}", f"sum by (job) (process_resident_memory_bytes{{{OWN}}})"),
+                ("{{job}}", "sum by (job) (dosette:memory_bytes)"),
                 ("all", "dosette:memory_bytes:sum"),
             )
         )
