@@ -16,8 +16,6 @@ SOURCES = ("core", "services/api", "services/scheduler", "services/display-agent
 
 @dataclass(frozen=True)
 class Version:
-    """Its tree, in which its code finds the migrations of this version instead of its own."""
-
     name: str
     tree: Path
 
@@ -29,12 +27,23 @@ class Version:
 
 @pytest.fixture(scope="session")
 def previous(tmp_path_factory: pytest.TempPathFactory) -> Version:
-    name, tree = which(), tmp_path_factory.mktemp("previous")
+    """Its code finds the migrations of this version instead of its own."""
+    version = _unpacked(tmp_path_factory.mktemp("previous"))
+    for file in (ROOT / MIGRATIONS).iterdir():
+        (version.tree / MIGRATIONS / file.name).write_bytes(file.read_bytes())
+    return version
+
+
+@pytest.fixture(scope="session")
+def previous_as_it_was(tmp_path_factory: pytest.TempPathFactory) -> Version:
+    return _unpacked(tmp_path_factory.mktemp("previous-as-it-was"))
+
+
+def _unpacked(tree: Path) -> Version:
+    name = which()
     archive = _git("archive", "--format=tar", name)
     with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
         packed.extractall(tree, filter="data")
-    for file in (ROOT / MIGRATIONS).iterdir():
-        (tree / MIGRATIONS / file.name).write_bytes(file.read_bytes())
     return Version(name, tree)
 
 
