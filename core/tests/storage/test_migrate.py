@@ -1,5 +1,6 @@
 """Migrations: once each, one migrator at a time, never another text under an old name; whole or not at all, wherever they are killed."""
 
+import re
 import subprocess
 import sys
 import time
@@ -66,23 +67,42 @@ def test_an_unreachable_database_is_one_sentence():
         migrate("postgresql://nobody@127.0.0.1:1/none", {})
 
 
-# Killed at every statement: an event trigger sees each one that changes the schema, counts it (a sequence is not rolled back), and
-# ends its own connection at the one that was chosen.
+# Killed at every statement: an event trigger sees each one that changes the schema, and puts a trigger on each table that sees those
+# that change rows. They count (a sequence is not rolled back), and end their own connection at the statement that was chosen.
 
 KILLER = """
     CREATE SCHEMA killer;
     CREATE SEQUENCE killer.seen;
+    CREATE SEQUENCE killer.seen_changing_rows;
     CREATE TABLE killer.chosen (applied bigint, number bigint);
     INSERT INTO killer.chosen VALUES (-1, 0);
-    CREATE FUNCTION killer.strike() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = killer AS $$
+    CREATE FUNCTION killer.strike() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = killer AS $$
     BEGIN
-        IF current_setting('role') = 'dosette_migrator' AND (SELECT count(*) FROM public.migrations) = (SELECT applied FROM chosen)
-           AND nextval('seen') = (SELECT number FROM chosen) THEN
+        IF nextval('seen') = (SELECT number FROM chosen) THEN
             PERFORM pg_terminate_backend(pg_backend_pid());
         END IF;
     END $$;
-    CREATE EVENT TRIGGER killer ON ddl_command_end EXECUTE FUNCTION killer.strike();
+    CREATE FUNCTION killer.sees_rows() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = killer AS $$
+    BEGIN
+        IF (SELECT count(*) FROM public.migrations) = (SELECT applied FROM chosen) THEN
+            PERFORM nextval('seen_changing_rows'), strike();
+        END IF;
+        RETURN NULL;
+    END $$;
+    CREATE FUNCTION killer.sees_schema() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = killer AS $$
+    DECLARE
+        made text;
+    BEGIN
+        FOR made IN SELECT object_identity FROM pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE TABLE' LOOP
+            EXECUTE format('CREATE TRIGGER killer BEFORE INSERT OR UPDATE OR DELETE ON %s EXECUTE FUNCTION killer.sees_rows()', made);
+        END LOOP;
+        IF current_setting('role') = 'dosette_migrator' AND (SELECT count(*) FROM public.migrations) = (SELECT applied FROM chosen) THEN
+            PERFORM strike();
+        END IF;
+    END $$;
+    CREATE EVENT TRIGGER killer ON ddl_command_end EXECUTE FUNCTION killer.sees_schema();
 """
+CHANGES_ROWS = re.compile(r"^(?:INSERT|UPDATE|DELETE|MERGE)\b", re.MULTILINE)
 
 SCHEMA = """
     SELECT 'column', attrelid::regclass::text, attname || ' ' || format_type(atttypid, atttypmod) || ' ' || attnotnull
@@ -122,7 +142,8 @@ def _comes_through(url: str, applied: int, number: int) -> bool:
     """Whether the migrator does, with its connection dropped at that statement of the migration after so many."""
     _execute(
         url,
-        "SELECT setval('killer.seen', 1, false); UPDATE killer.chosen SET applied = %s, number = %s",
+        "SELECT setval('killer.seen', 1, false), setval('killer.seen_changing_rows', 1, false);"
+        "UPDATE killer.chosen SET applied = %s, number = %s",
         applied,
         number,
     )
@@ -145,9 +166,13 @@ def test_killed_at_any_of_its_statements_a_migration_leaves_nothing_and_runs_aga
         assert _execute(empty, APPLIED) == before
         assert _execute(empty, TRACES) == traces, f"it died at its statement {number} and left something"
         number += 1
-    _execute(empty, "DROP EVENT TRIGGER killer")
+    seen = _execute(empty, "SELECT last_value FROM killer.seen_changing_rows")
+    _execute(empty, "DROP EVENT TRIGGER killer; DROP SCHEMA killer CASCADE")
 
     assert number > 3, "it was killed now and then"
+    assert seen == [(len(CHANGES_ROWS.findall(migrations()[applied].text)) + 1,)], (
+        "its own, and the one that says it is applied"
+    )
     assert _execute(empty, SCHEMA) == _execute(postgres.url, SCHEMA)
 
 
@@ -174,7 +199,7 @@ def test_a_migrator_that_is_killed_itself_leaves_nothing_half_done(empty: str):
 _MIGRATES = "import sys; from dosette.storage.migrate import migrate; migrate(sys.argv[1], {})"
 
 _WAITS_AT_THE_GATE = """
-    CREATE OR REPLACE FUNCTION killer.strike() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = killer AS $$
+    CREATE OR REPLACE FUNCTION killer.sees_schema() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = killer AS $$
     BEGIN
         IF current_setting('application_name') = 'dosette-migrate' AND to_regclass('dosette.conflicts') IS NOT NULL THEN
             PERFORM set_config('lock_timeout', '0', true), pg_advisory_lock(4711);
