@@ -1,10 +1,10 @@
 """Connections that survive what happens to PostgreSQL."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from time import sleep
 
 import psycopg2
@@ -70,13 +70,17 @@ def test_threads_that_ask_at_once_wait_for_nobody(counted: "Counted"):
     assert counted.come_to(3)
 
 
-def test_what_was_not_needed_for_long_is_closed_one_after_another(counted: "Counted", monkeypatch: pytest.MonkeyPatch):
+def test_what_nobody_needs_any_more_is_closed_but_for_one(counted: "Counted", monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connection, "IDLE_S", 0.5)
     counted.ask_at_once(3)
-    monkeypatch.setattr(connection, "IDLE_S", 0.0)
-    for left in (2, 1, 1):
-        counted.database.ping()
 
-        assert counted.come_to(left)
+    assert counted.come_to(1)
+
+
+def test_what_is_in_use_is_not_closed(counted: "Counted", monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connection, "IDLE_S", 0.05)
+    for _ in range(5):
+        counted.ask_at_once(2)  # longer than that, so that some are looked at in the middle of it
 
 
 def test_a_transaction_keeps_its_connection_to_itself(counted: "Counted"):
@@ -108,11 +112,8 @@ class Counted:
     def ask_at_once(self, threads: int) -> None:
         """So many threads, each of which begins to ask while all others still do."""
         wait = Statement("wait_a_little", "SELECT pg_sleep(0.2)")
-        asking = [Thread(target=self.database.run, args=(wait,)) for _ in range(threads)]
-        for each in asking:
-            each.start()
-        for each in asking:
-            each.join()
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda _: self.database.run(wait), range(threads)))
 
     def come_to(self, wanted: int) -> bool:
         """Whether there are so many soon; a closed one takes a moment to leave."""

@@ -102,6 +102,7 @@ class Database:
         self._timeout_ms = timeout_ms
         self._idle: deque[_Link] = deque()  # the last used is the last; what a deque does is one step for all threads
         self._pinned = threading.local()
+        self._closer: threading.Timer | None = None
 
     def run(self, statement: Statement, entry: Entry = NOBODY, /, **values: object) -> list[Row]:
         """The rows of `statement`, run after `entry` in the same message and the same transaction."""
@@ -191,16 +192,26 @@ class Database:
             return
         link.free_since = time.monotonic()
         self._idle.append(link)
-        if len(self._idle) > 1:
-            self._close_longest_idle(link.free_since)
+        if len(self._idle) > 1 and self._closer is None:
+            self._close_after(IDLE_S)
 
-    def _close_longest_idle(self, now: float) -> None:
-        with suppress(IndexError):
-            link = self._idle.popleft()
-            if now - link.free_since > IDLE_S:
+    def _close_after(self, seconds: float) -> None:
+        self._closer = threading.Timer(seconds, self._close_long_idle)
+        self._closer.daemon = True
+        self._closer.start()
+
+    def _close_long_idle(self) -> None:
+        """All but one, of those that nobody needed; the longest idle is the first."""
+        self._closer = None
+        now = time.monotonic()
+        while len(self._idle) > 1:
+            with suppress(IndexError):
+                link = self._idle.popleft()
+                if (still_s := link.free_since + IDLE_S - now) > 0:
+                    self._idle.appendleft(link)
+                    self._close_after(still_s)
+                    return
                 link.connection.close()
-            else:
-                self._idle.appendleft(link)
 
 
 class Moment:
