@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from http.client import OK
+from http import HTTPStatus
 from pathlib import Path
 
 from dosette_local import lock
@@ -71,8 +71,8 @@ def status(_: argparse.Namespace) -> int:
         return 1
     url = str(read_object(folder.access).get("url", ""))
     ports = {name: port for name, port in read_object(folder.path / "ports.json").items() if isinstance(port, int)}
-    well = {"api": bool(url) and answered(int(url.rpartition(":")[2]), "/ready") == OK}
-    well |= {name: answered(ports.get(name, 0), "/health") == OK for name in METERED}
+    well = {"api": bool(url) and answered(int(url.rpartition(":")[2]), "/ready") == HTTPStatus.OK}
+    well |= {name: answered(ports.get(name, 0), "/health") == HTTPStatus.OK for name in METERED}
     well |= {name: answers(ports[name]) for name in ("postgres", "valkey") if (folder.path / name).exists()}
     show(url or "Not ready yet.")
     for name, is_well in well.items():
