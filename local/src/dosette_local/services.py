@@ -113,7 +113,7 @@ def _handed_on(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def answered(port: int, path: str) -> int | None:
-    """The status that an HTTP server there answers with, None when it does not. Not by http.client: that is 2 MB of a process that only waits."""
+    """The status that an HTTP server there answers with, None when it does not. Not by http.client, which is 2 MB more."""
     try:
         with socket.create_connection((LOOPBACK, port), ANSWER_S) as link:
             link.settimeout(ANSWER_S)
