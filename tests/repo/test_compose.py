@@ -21,7 +21,7 @@ SETS = {
     "server with panels elsewhere": ("compose.yaml", "compose.panels.yaml"),
     "Pi": ("compose.yaml", "compose.pi.yaml"),
 }
-ONE_SHOTS = ("secrets", "migrate", "household")
+ONE_SHOTS = ("settings", "secrets", "migrate", "household")
 PI_MEMORY_MIB = 512
 PI_OF_IT_MIB = 448
 """What the limits of a Pi may add up to: a container may be at its limit when another is, too, and the engine needs some."""
@@ -77,6 +77,11 @@ RUNS_ONCE = {
 }
 DEVIATIONS: dict[str, dict[str, str]] = {
     **dict.fromkeys(ONE_SHOTS, RUNS_ONCE),
+    "settings": {
+        **RUNS_ONCE,
+        "sees no file of the machine but its own settings": "it says whether .env is whole, which may not be there, and then "
+        "only the folder can be given; it can't write there, and has no network",
+    },
     "api": {
         "reaches the house's networks only": "a port is published only from a network that leads out",
         "is published nowhere": "it is what people use: on 127.0.0.1, unless .env says otherwise",
@@ -229,6 +234,16 @@ def test_what_is_drawn_reaches_each_container_as_files_that_it_can_not_change(re
         drawn = [each for each in service.get("volumes", []) if each["source"].startswith("secrets")]
         assert name == "secrets" or all(each["read_only"] for each in drawn)
         assert name in ONE_SHOTS or {each["source"] for each in drawn} <= {f"secrets-{name}"}
+
+
+def test_nothing_that_is_settled_or_served_starts_before_the_settings_were_looked_at(read: Callable[[str], Config]):
+    services = read("server")["services"]
+
+    def waits_for(name: str) -> set[str]:
+        needed = set(services[name].get("depends_on", {}))
+        return needed.union(*map(waits_for, needed))
+
+    assert {name for name in services if "settings" not in waits_for(name)} == {"settings", "prometheus"}
 
 
 def test_limits_of_a_pi_add_up_to_what_it_has(read: Callable[[str], Config]):

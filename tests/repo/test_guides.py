@@ -30,6 +30,7 @@ SAID_BY_OTHERS = (  # Docker and Compose say these; what sets them off was tried
     "No space left on device",
     "password authentication failed for user",
     "required variable",
+    "invalid environment variable",
     "invalid hostPort",
     "invalid IP address",
 )
@@ -102,5 +103,5 @@ def test_what_a_start_is_said_to_stop_with_is_what_it_stops_with():
 
 def _is_said(quote: str, said: str) -> bool:
     """With whatever stands in the place of names: the longest words between them are there."""
-    words = re.split(r"superuser_password|DOSETTE_[A-Z_]+=[a-z]*", quote)
+    words = re.split(r"superuser_password|DOSETTE_[A-Z_]+(?:=[a-z]*)?", quote)
     return max(words, key=len).strip() in re.sub(r'"\s+f?"', "", said)

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any, TypeVar
 from urllib.error import HTTPError
@@ -121,6 +122,8 @@ def play_what_can_go_wrong(stack: "Stack", api: "Api", medicine: str) -> None:
     history = api.items(f"history?medicine={medicine}")
     with step("a half-written .env makes no demo"):
         refused(stack, "DOSETTE_DEMO=: must be 0 or 1", *ONCE, "household", DOSETTE_DEMO="")
+    with step("a .env that is cut off is named, and a mistyped name, also where its owner alone may read it"):
+        refuse_a_wrong_env(stack)
     with step("a port that is taken is named"), socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -248,6 +251,23 @@ def refused(stack: "Stack", sentence: str, *words: str, **settings: str) -> None
     done = stack.ask(words, 90, settings)
     said = f"{done.stdout}\n{done.stderr}"
     check(done.returncode != 0 and sentence in said, f"it should fail and say {sentence!r}; {done.returncode}:\n{said}")
+
+
+def refuse_a_wrong_env(stack: "Stack") -> None:
+    """In a folder that stands for this checkout, whose own .env may be in use."""
+    with TemporaryDirectory() as folder:  # its owner's alone, at first
+        asked = ("--project-directory", folder, *ONCE, "settings")
+        env = Path(folder, ".env")
+        shutil.copy(ROOT / ".env.example", folder)
+        env.write_text("DOSETTE_DEMMO=0\n")
+        refused(stack, ".env: there is no setting DOSETTE_DEMMO, but DOSETTE_DEMO", *asked)
+        Path(folder).chmod(0o755)
+        env.write_text("DOSETTE_DE\nDOSETTE_DEMO=0\n")
+        refused(stack, ".env, line 1: DOSETTE_DE is cut off", *asked)
+        env.write_text("DOSETTE_DEMO=0\nDOSETTE_DE")  # of a last line without its end, Docker itself may say so
+        refused(stack, "DOSETTE_DE", *asked)
+        env.unlink()
+        stack.run(*asked)
 
 
 def in_secrets(stack: "Stack", script: str) -> None:
