@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,6 +46,8 @@ AHEAD = timedelta(seconds=4)
 TELLING_TIMEOUT_S = 90.0
 SCRAPE_TIMEOUT_S = 60.0
 PRESSES, PRESS_TIMEOUT_S = 12, 5.0
+BALLAST = "/var/lib/postgresql/ballast"
+FILL_A_PAGE = 1000  # so many rows fit into no table's last page
 PNG = b"\x89PNG\r\n\x1a\n"
 
 Seen = TypeVar("Seen")
@@ -147,6 +149,30 @@ def play_what_can_go_wrong(stack: "Stack", api: "Api", medicine: str) -> None:
         in_secrets(stack, f"mv kept superuser_password && {MAKE_SECRETS}")
         stack.run(*ONCE, "migrate")
         check(api.items(f"history?medicine={medicine}") == history, "the history changed")
+    play_a_full_disk(stack, api)
+
+
+def play_a_full_disk(stack: "Stack", api: "Api") -> None:
+    """The database's, which is small here; it lasts as long as some container holds it, and PostgreSQL's own comes and goes."""
+    holder = stack.run("run", "--detach", "--rm", "--no-deps", "db", "sleep", "600").strip()
+    ask_postgres(stack, "SELECT pg_switch_wal()", "CHECKPOINT")  # room in its log, but none for rows
+    with step("the database's disk is full: what is not saved is said not to be; what was saved can be read"):
+        inside(holder, f"cat /dev/zero >{BALLAST}")
+        saved, refusal = add_until_refused(api)
+        check(refusal.startswith("POST medicines: 503 ") and "nothing was saved" in refusal, refusal)
+        check_there(api, saved)
+    with step("nor room for PostgreSQL's log: it stops, and nothing is said to be saved"):
+        ask_postgres(
+            stack, "SELECT pg_logical_emit_message(false, '', repeat('x', 1000000)) FROM generate_series(1, 200)"
+        )
+        saved_now, refusal = add_until_refused(api)
+        check(not saved_now and ": 503 " in refusal, f"{saved_now} {refusal}")
+        check("PANIC" in (log := stack.run("logs", "db")), log)
+    with step(f"with room again it goes on by itself, and has all {len(saved)} that were saved"):
+        inside(holder, f"rm {BALLAST}")
+        soon(lambda: is_ready(stack), "the server is ready again", TELLING_TIMEOUT_S)
+        check_there(api, saved)
+        add_medicine(api, "Roomycin")
 
 
 def play_a_dose(stack: "Stack", api: "Api", name: str) -> str:
@@ -251,6 +277,39 @@ def refused(stack: "Stack", sentence: str, *words: str, **settings: str) -> None
     done = stack.ask(words, 90, settings)
     said = f"{done.stdout}\n{done.stderr}"
     check(done.returncode != 0 and sentence in said, f"it should fail and say {sentence!r}; {done.returncode}:\n{said}")
+
+
+def inside(container: str, script: str) -> None:
+    """Whatever comes of it."""
+    subprocess.run(["docker", "exec", container, "sh", "-c", script], capture_output=True, check=False)
+
+
+def ask_postgres(stack: "Stack", *statements: str) -> None:
+    """Whatever comes of it."""
+    words = [word for statement in statements for word in ("--command", statement)]
+    stack.run("exec", "-T", "db", "psql", "--username=postgres", "--dbname=dosette", "--quiet", *words, check=False)
+
+
+def add_until_refused(api: "Api") -> tuple[list[str], str]:
+    """The ids of what was saved until then, and how the API refused."""
+    saved: list[str] = []
+    while len(saved) < FILL_A_PAGE:
+        try:
+            saved.append(add_medicine(api, f"Fullmycin {len(saved)}"))
+        except Failed as error:
+            return saved, str(error)
+    raise Failed(f"with a full disk, {FILL_A_PAGE} medicines were saved")
+
+
+def check_there(api: "Api", medicines: Sequence[str]) -> None:
+    for each in medicines:
+        api.get(f"medicines/{each}")
+
+
+def is_ready(stack: "Stack") -> bool:
+    with suppress(OSError), _direct.open(f"http://127.0.0.1:{stack.port}/ready", timeout=10) as reply:
+        return bool(reply.status == 200)
+    return False
 
 
 def refuse_a_wrong_env(stack: "Stack") -> None:
@@ -399,7 +458,11 @@ class Stack:
     @classmethod
     def on_a_server(cls) -> "Stack":
         ports = {name: str(free_port()) for name in ("PORT", "PROMETHEUS_PORT", "DOSETTE_HTTPS_PORT")}
-        return cls(("compose.yaml", "compose.ports.yaml"), (*HOUSEHOLD, "backup", "prometheus"), ports)
+        return cls(
+            ("compose.yaml", "compose.ports.yaml", "tests/stack/compose.small.yaml"),
+            (*HOUSEHOLD, "backup", "prometheus"),
+            ports,
+        )
 
     @classmethod
     def on_a_pi(cls) -> "Stack":
