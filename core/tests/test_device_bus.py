@@ -11,7 +11,7 @@ from redis import Redis
 from dosette import device_bus
 from dosette.bus import Bus
 from dosette.contracts.names import press_key, redis_user
-from dosette.device_bus import BusDown, DeviceBus
+from dosette.device_bus import BusDown, DeviceBus, NotAdmitted
 from dosette_local.ports import free_port
 from dosette_local.servers.valkey import Valkey
 
@@ -58,8 +58,8 @@ def test_presses_are_taken_all_or_none_and_a_refusal_is_raised(redis: Redis, age
         agent.send_presses("one", [b"first", b"second"])
 
 
-def test_a_wrong_password_is_said(valkey: Valkey, redis: Redis):
-    with pytest.raises(BusDown, match="WRONGPASS"):
+def test_who_is_not_let_in_is_told_apart_from_who_finds_nobody(valkey: Valkey, redis: Redis):
+    with pytest.raises(NotAdmitted, match="WRONGPASS"):
         DeviceBus(f"127.0.0.1:{valkey.port}", redis_user("one"), "guess").ping()
 
 

@@ -24,6 +24,10 @@ class BusDown(Exception):
     """Redis is away, full, or refuses: nothing was lost, try again later."""
 
 
+class NotAdmitted(BusDown):
+    """Redis is there, and knows no such user with such a password."""
+
+
 class DeviceBus:
     """Connects at the first word, and again after a failure; never retries by itself. For one thread; all calls raise BusDown."""
 
@@ -113,7 +117,8 @@ class _Line:
         for reply in replies:
             for each in reply if isinstance(reply, list) else (reply,):
                 if isinstance(each, _Refusal):
-                    raise BusDown(str(each, "utf-8", "replace"))
+                    kind = NotAdmitted if each.startswith(b"WRONGPASS") else BusDown
+                    raise kind(str(each, "utf-8", "replace"))
         return replies
 
     def close(self) -> None:

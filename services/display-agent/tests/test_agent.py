@@ -582,6 +582,7 @@ def test_a_panel_that_fails_is_said_by_the_lamp_and_tried_again_and_no_press_nam
 @dataclass
 class Wire:
     lost_s: float | None = None
+    admitted: bool = True
 
     def show(self, frame: bytes) -> None:
         pass
@@ -597,6 +598,21 @@ def test_a_lost_link_is_said_after_half_a_minute_with_the_time_of_the_plan(desk)
     desk.redraw()
     assert desk.title == "Due now"
     desk.agent.wire.lost_s = 30
+    desk.redraw()
+    assert desk.title == "offline since 12:00"
+
+
+def test_a_panel_that_was_revoked_while_it_was_off_says_that_it_is_not_let_in(desk):
+    desk.hear(a_dose())
+    desk.agent.wire = Wire(lost_s=29, admitted=False)
+
+    desk.redraw()
+    assert desk.title == "Due now"
+    desk.agent.wire.lost_s = 30
+    desk.redraw()
+    assert desk.title == "NOT ADMITTED"
+    desk.agent.wire.admitted = True
+    desk.now += 4 * MINUTE
     desk.redraw()
     assert desk.title == "offline since 12:00"
 

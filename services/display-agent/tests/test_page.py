@@ -212,6 +212,23 @@ def test_a_panel_that_is_offline_for_long_is_not_up_to_date():
     assert page_of(plan, NOON, State(offline_since=plan.issued_at)).title == "NOT UP TO DATE"
 
 
+def test_a_panel_that_is_not_let_in_says_so_and_goes_on_reminding():
+    plan = a_plan(dose := a_dose(), issued_at=NOON - 2 * HOUR)
+
+    page = page_of(plan, NOON, State(offline_since=plan.issued_at, admitted=False))
+
+    assert (page.title, page.alarm, page.takes) == ("NOT ADMITTED", True, (dose.id,))
+    assert page.lines[:2] == ("The server does not let it in.", "Was it taken out? Pair it anew.")
+
+
+@pytest.mark.parametrize("plan", [None, a_plan(a_dose(), issued_at=NOON - timedelta(days=8))])
+def test_a_panel_that_is_not_let_in_says_so_though_it_has_no_plan_to_go_by(plan):
+    page = page_of(plan, NOON, State(admitted=False))
+
+    assert (page.title, page.alarm, page.takes) == ("NOT ADMITTED", True, ())
+    assert "Was it taken out? Pair it anew." in page.lines
+
+
 def test_after_the_end_of_the_plan_nothing_is_claimed_and_nothing_can_be_taken():
     plan = a_plan(a_dose(NOON), issued_at=NOON - timedelta(days=8))
 

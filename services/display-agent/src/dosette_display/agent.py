@@ -67,6 +67,9 @@ class Wire(Protocol):
     @property
     def lost_s(self) -> float | None: ...
 
+    @property
+    def admitted(self) -> bool: ...
+
     def show(self, frame: bytes) -> None: ...
 
     def pressed(self) -> None: ...
@@ -323,6 +326,7 @@ class Agent:
             waiting=self.unsent(),
             last=self._last,
             offline_since=self._offline_since(now),
+            admitted=self.wire is None or self.wire.admitted or not self._is_lost(),
             notice=notice[0] if notice and self.elapsed_s() < notice[1] else None,
             view=self._view[0] if self._view and self.elapsed_s() < self._view[1] else None,
             confirmed=self._confirmed,
@@ -338,9 +342,12 @@ class Agent:
         plan = self.plans.plan
         if plan is None:
             return None
+        return plan.issued_at if self._is_lost() or self._is_silent(plan, now) else None
+
+    def _is_lost(self) -> bool:
+        """For so long that it is no mere hiccup, as when Redis started anew and has yet to be told whom to let in."""
         lost_s = self.wire.lost_s if self.wire else None
-        lost = lost_s is not None and lost_s >= LOST_AFTER_S
-        return plan.issued_at if lost or self._is_silent(plan, now) else None
+        return lost_s is not None and lost_s >= LOST_AFTER_S
 
     def _is_silent(self, plan: Plan, now: datetime) -> bool:
         """Before the first plan since the start, the one on the card says by its age; the server gets a while to send another."""

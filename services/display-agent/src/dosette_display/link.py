@@ -17,7 +17,7 @@ from dosette.contracts.device_file import DeviceFile
 from dosette.contracts.life import SignOfLife
 from dosette.contracts.press import Press, SentPress
 from dosette.contracts.signing import seal
-from dosette.device_bus import BusDown, DeviceBus
+from dosette.device_bus import BusDown, DeviceBus, NotAdmitted
 from dosette.faults import fp
 from dosette.metrics import gauge
 
@@ -59,6 +59,8 @@ class Link:
     talk: Talk
     clock: Clock
     stopping: Event
+    admitted: bool = True
+    """False while the link is down because Redis does not let this device in."""
     _lost_at_s: float | None = field(default_factory=boottime_s)
     _wake: Condition = field(default_factory=Condition)
     _frame: bytes | None = None
@@ -204,13 +206,14 @@ class Link:
         if self._lost_at_s is not None:
             log.info("the link is up", extra={"address": self.address})
             self._say_all_again()
-        self._lost_at_s = None
+        self._lost_at_s, self.admitted = None, True
         _up.set(1)
 
     def _is_down(self, error: Exception) -> None:
         if self._lost_at_s is None and not self.stopping.is_set():
             log.warning("the link is down", extra={"address": self.address, "error": str(error)})
             self._lost_at_s = boottime_s()
+        self.admitted = not isinstance(error, NotAdmitted)
         _up.set(0)
 
     def _say_all_again(self) -> None:

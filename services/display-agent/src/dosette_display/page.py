@@ -64,13 +64,14 @@ class Notice:
 class State:
     """What the agent knows besides the plan: presses the server has not taken in, its last press, and how it is connected.
 
-    `view` is where somebody has gone by the buttons, `confirmed` the id of a press whose answer was read. `trouble` is what is
-    wrong with the panel itself: a title and sentences.
+    `admitted` unless the server was there and did not let it in. `view` is where somebody has gone by the buttons, `confirmed` the
+    id of a press whose answer was read. `trouble` is what is wrong with the panel itself: a title and sentences.
     """
 
     waiting: tuple[Press, ...] = ()
     last: Press | None = None
     offline_since: datetime | None = None
+    admitted: bool = True
     notice: Notice | None = None
     view: "View | None" = None
     confirmed: str = ""
@@ -157,11 +158,11 @@ class View:
 def page_of(plan: Plan | None, now: datetime, state: State) -> Page:
     """What is shown at `now`; `draw.fit` makes it a page of a panel's size."""
     if plan is None:
-        waiting = ("No plan yet", "Waiting for the server.")
+        waiting = ("No plan yet", "Waiting for the server.") if state.admitted else words.NOT_ADMITTED
         title, *lines = state.trouble or waiting
         return replace(_noticed(Page(title, lines=tuple(lines), alarm=True), state), wiring=state.wiring)
     zone = ZoneInfo(plan.zone)
-    page = _ended(plan, now, zone) or _without_clock(plan, now, zone, state) or _told(plan, now, zone, state)
+    page = _ended(plan, now, zone, state) or _without_clock(plan, now, zone, state) or _told(plan, now, zone, state)
     as_of, until = words.stamp(plan.issued_at, now, zone), words.stamp(valid_until(plan, now, state), now, zone)
     if not _knows_time(plan, now):
         as_of, until = words.weekday(plan.issued_at, zone), words.stamp(plan.valid_until, plan.issued_at, zone)
@@ -277,16 +278,16 @@ def _undoable(doses: Sequence[PlannedDose], now: datetime, state: State) -> tupl
 # Instead of anything about doses
 
 
-def _ended(plan: Plan, now: datetime, zone: ZoneInfo) -> Page | None:
+def _ended(plan: Plan, now: datetime, zone: ZoneInfo, state: State) -> Page | None:
     """Then no button does anything either."""
     if plan.revoked:
         parted = ("Taken out of the household.", "It reminds of nothing.", "Pair it anew to use it.")
         return Page("NOT PAIRED", lines=parted, alarm=True, screen=Screen.STALE)
     if now <= plan.valid_until:
         return None
-    ended = words.day_and_clock(plan.valid_until, now, zone)
-    lines = (f"This plan ended {ended}.", "See the pages for what is due.")
-    return Page("NOT UP TO DATE", lines=lines, alarm=True, screen=Screen.STALE)
+    title, *why = ("NOT UP TO DATE", "See the pages for what is due.") if state.admitted else words.NOT_ADMITTED
+    ended = f"This plan ended {words.day_and_clock(plan.valid_until, now, zone)}."
+    return Page(title, lines=(ended, *why), alarm=True, screen=Screen.STALE)
 
 
 def _knows_time(plan: Plan, now: datetime) -> bool:
@@ -393,6 +394,9 @@ def _offline(now: datetime, zone: ZoneInfo, state: State) -> tuple[str, tuple[st
     if state.offline_since is None:
         return "", ()
     since, gap = words.day_and_clock(state.offline_since, now, zone), "May lack doses taken by phone."
+    if not state.admitted:
+        title, *why = words.NOT_ADMITTED
+        return title, (*why, gap)
     if now - state.offline_since > NOT_UP_TO_DATE_AFTER:
         return "NOT UP TO DATE", (f"Offline since {since}.", gap)
     return f"offline since {since}", (gap,)

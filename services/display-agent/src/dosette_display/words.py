@@ -36,6 +36,8 @@ SNOOZED = f"Snooze {SNOOZE // timedelta(minutes=1)} min"
 
 CARD_FULL = ("CARD FULL?", "The last press was not saved.", "Ask `dosette-display doctor`.")
 """Title and sentences while the card takes nothing."""
+NOT_ADMITTED = ("NOT ADMITTED", "The server does not let it in.", "Was it taken out? Pair it anew.")
+"""While Redis refuses its keys: it was revoked, perhaps, while it was off. Nobody has signed that, so it goes on reminding."""
 
 
 def clock(at: datetime, zone: ZoneInfo) -> str:
