@@ -22,6 +22,7 @@ from dosette_display.keys import Gesture, Screen, Wiring
 from dosette_display.lamp import Light
 from dosette_display.panels import PanelFault
 from dosette_display.plan_store import PlanStore
+from dosette_display.words import PLAN_REFUSED
 
 MINUTE = timedelta(minutes=1)
 
@@ -709,6 +710,30 @@ def test_a_revoked_panel_says_so_shows_no_doses_and_takes_no_press_also_after_a_
     desk.agent.press(Gesture.TAKE, before)
     assert desk.journal.waiting() == ()
     assert "no longer paired" in desk.answers[-1].said
+
+
+def test_a_forged_plan_is_said_on_the_screen_until_a_good_one_comes_and_what_is_due_can_be_taken(desk):
+    desk.hear(dose := a_dose())
+    desk.redraw()
+
+    desk.agent.heard(desk.sealed(a_plan(a_dose(medicine="Poison"), issued_at=NOON), key="00" * 32))
+    desk.redraw()
+    page = desk.agent.look().page
+    assert (page.title, page.alarm, page.takes) == ("PLAN REFUSED", True, (dose.id,))
+    desk.now += 4 * MINUTE
+    desk.hear(dose)
+    desk.redraw()
+
+    assert desk.title == "Due now"
+
+
+def test_the_plan_before_a_pairing_is_no_trouble_while_the_next_is_awaited(desk):
+    desk.agent.heard(desk.sealed(a_plan(), key="00" * 32))
+
+    desk.redraw()
+    assert desk.title == "No plan yet"
+    desk.now += timedelta(seconds=10)
+    assert desk.agent._state(desk.now).trouble == PLAN_REFUSED
 
 
 def test_new_keys_in_a_plan_are_taken_over_with_the_key_that_it_was_signed_with(desk):

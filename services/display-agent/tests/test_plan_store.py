@@ -135,6 +135,16 @@ def test_a_plan_that_is_not_believed_is_counted_once_and_one_on_the_card_not_at_
     assert PlanStore(path, PLAN.device_id, key).refused == 0
 
 
+def test_there_are_doubts_until_a_message_is_believed_be_it_an_old_one(store, sealed):
+    store.accept(sealed(PLAN))
+    assert not store.doubts
+
+    store.accept(sealed(replace(PLAN, number=2), key="00" * 32))
+    assert store.doubts
+    store.accept(sealed(PLAN))
+    assert not store.doubts
+
+
 def test_a_plan_may_be_signed_with_the_key_before(path, key, sealed):
     store = PlanStore(path, PLAN.device_id, "11" * 32, key)
 

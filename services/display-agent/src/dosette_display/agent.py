@@ -113,6 +113,8 @@ class Agent:
     _view: tuple[View, float] | None = None
     _confirmed: str = ""
     _trouble: tuple[str, ...] = ()
+    """Of the card."""
+    _doubts_since_s: float | None = None
     _lamp_until: float | None = None
     _heard_s: float | None = None
     _started_s: float | None = None
@@ -166,7 +168,11 @@ class Agent:
 
     def heard(self, sealed: bytes) -> None:
         """A plan came, perhaps."""
-        if not self.plans.accept(sealed) or (plan := self.plans.plan) is None:
+        is_news = self.plans.accept(sealed)
+        if self.plans.doubts != (self._doubts_since_s is not None):
+            self._doubts_since_s = self.elapsed_s() if self.plans.doubts else None
+            self.wake()
+        if not is_news or (plan := self.plans.plan) is None:
             return
         self._heard_s = self.elapsed_s()
         self.adopt(plan, self.plans.signed_with)
@@ -330,9 +336,16 @@ class Agent:
             notice=notice[0] if notice and self.elapsed_s() < notice[1] else None,
             view=self._view[0] if self._view and self.elapsed_s() < self._view[1] else None,
             confirmed=self._confirmed,
-            trouble=self._trouble,
+            trouble=self._trouble or self._plan_trouble(),
             wiring=self.wiring,
         )
+
+    def _plan_trouble(self) -> tuple[str, ...]:
+        """While what came last was not believed. A panel that was paired anew finds its old plan there until the next is made."""
+        since_s = self._doubts_since_s
+        if since_s is None or (self.plans.plan is None and self.elapsed_s() - since_s < SILENT_FOR_S):
+            return ()
+        return words.PLAN_REFUSED
 
     def _offline_since(self, now: datetime) -> datetime | None:
         """Since the plan was made, when the link is lost or nobody talks at its other end; None while we are in touch.

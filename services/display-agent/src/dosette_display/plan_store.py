@@ -38,6 +38,8 @@ class PlanStore:
         self._stored: Plan | None = None
         self._refused: bytes | None = None
         self.refused = 0
+        self.doubts = False
+        """Whether the message that came last was not believed."""
         self.signed_with = ""
         """The key of the plan that was believed last."""
         self._read()
@@ -50,6 +52,7 @@ class PlanStore:
         """Whether this is a newer plan of ours. It is on the card when this returns, or an error is logged. One thread calls this."""
         with self._lock:
             plan = self._believed(sealed)
+            self.doubts = plan is None
             if plan is None:
                 self._count(sealed)
             if plan is None or not _is_newer(plan, self._plan):

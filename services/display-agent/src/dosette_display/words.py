@@ -18,6 +18,7 @@ ALARMS = {
     "restored": "Restored: open doses unknown.",
     "could_not_remind": "Could not remind: see the pages.",
     "disk_full": "The server's disk is full.",
+    "not_believed": "Unsigned message refused.",
     "clock_wrong": "Clocks disagree: see the pages.",
     "foreign_job": "A stranger is in the queue.",
     "redis_away": "The server is slow to hear.",
@@ -36,6 +37,8 @@ SNOOZED = f"Snooze {SNOOZE // timedelta(minutes=1)} min"
 
 CARD_FULL = ("CARD FULL?", "The last press was not saved.", "Ask `dosette-display doctor`.")
 """Title and sentences while the card takes nothing."""
+PLAN_REFUSED = ("PLAN REFUSED", "The last plan is not believed.", "If this stays, pair it anew.")
+"""While the plan that came last is not signed as it should be, or can't be read; the one before is gone by."""
 NOT_ADMITTED = ("NOT ADMITTED", "The server does not let it in.", "Was it taken out? Pair it anew.")
 """While Redis refuses its keys: it was revoked, perhaps, while it was off. Nobody has signed that, so it goes on reminding."""
 
