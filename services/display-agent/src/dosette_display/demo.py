@@ -92,6 +92,7 @@ def contact_sheet(size: Size, wiring: Wiring) -> Image.Image:
 
 def _scenes(wiring: Wiring) -> dict[str, Scene]:
     one, several, day = _plan(_morning()[1]), _plan(*_morning()), _plan(*_day())
+    restored = _plan(*_restored_day(), alarms=("restored",))
     more = Gesture.HOLD
     step = _step_to(several, "One by one")
     return {
@@ -116,9 +117,16 @@ def _scenes(wiring: Wiring) -> dict[str, Scene]:
         "double dose while one is due": Scene(_plan(_morning()[1], conflicts=_conflicts())),
         "offline": Scene(replace(one, issued_at=NOW - 20 * MINUTE), state=State(offline_since=NOW - 20 * MINUTE)),
         "offline for long": Scene(replace(one, issued_at=NOW - 3 * HOUR), state=State(offline_since=NOW - 3 * HOUR)),
+        "not admitted": Scene(
+            replace(one, issued_at=NOW - 20 * MINUTE), state=State(offline_since=NOW - 20 * MINUTE, admitted=False)
+        ),
         "the plan has ended": Scene(_plan(issued_at=NOW - 8 * DAY)),
         "clock not set": Scene(_plan(*_day()), now=datetime(1970, 1, 1, tzinfo=UTC)),
+        "restored": Scene(restored),
+        "restored, today": Scene(restored, walk=(more, *_down(restored, "Today", wiring))),
         "error": Scene(_plan(), state=State(trouble=words.CARD_FULL)),
+        "plan refused": Scene(one, state=State(trouble=words.PLAN_REFUSED)),
+        "not paired": Scene(_plan(revoked=True, valid_until=NOW)),
         "no plan yet": Scene(None),
     }
 
@@ -217,6 +225,14 @@ def _missed_day() -> tuple[PlannedDose, ...]:
     return (
         _dose("Ramipril", "5 mg", "Bruno", at=NOW - 3 * HOUR, status="missed"),
         _dose("Metformin", "500 mg", "Ana", at=NOW + 4 * HOUR),
+    )
+
+
+def _restored_day() -> tuple[PlannedDose, ...]:
+    return (
+        _dose("Metformin", "500 mg", "Ana", at=NOW - HOUR, status="unknown"),
+        _dose("Ramipril", "5 mg", "Bruno", at=NOW - HOUR, status="unknown"),
+        _dose("Simvastatin", "20 mg", "Bruno", at=NOW + 4 * HOUR),
     )
 
 

@@ -155,11 +155,13 @@ def _missed(pen: ImageDraw.ImageDraw, size: int, stroke: int) -> None:
 
 
 def _unknown(pen: ImageDraw.ImageDraw, size: int, stroke: int) -> None:
-    """A question mark."""
+    """A question mark, its dot by itself at any size."""
+    stroke = max(2, size // 7)
     left, right, middle = size // 5, size - 1 - size // 5, size // 2
-    pen.arc((left, 0, right, size * 3 // 5), 180, 90, fill=1, width=stroke + 1)
-    pen.rectangle((middle - stroke // 2, size * 3 // 5 - stroke, middle + (stroke - 1) // 2, size * 7 // 10), fill=1)
-    pen.rectangle((middle - stroke // 2, size - 1 - stroke, middle + (stroke - 1) // 2, size - 1), fill=1)
+    begin, end, dot = middle - stroke // 2, middle + (stroke - 1) // 2, size - stroke
+    pen.arc((left, 0, right, size * 3 // 5), 180, 90, fill=1, width=stroke)
+    pen.rectangle((begin, size * 3 // 5 - stroke, end, min(size * 7 // 10, dot - 2)), fill=1)
+    pen.rectangle((begin, dot, end, size - 1), fill=1)
 
 
 def _snoozed(pen: ImageDraw.ImageDraw, size: int, stroke: int) -> None:
