@@ -2,6 +2,9 @@
 
 import errno
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -151,6 +154,33 @@ def test_a_press_that_cannot_be_written_is_refused_and_leaves_nothing_behind(pat
 
     assert numbers(journal) == [1]
     assert numbers(Journal(path, DEVICE)) == [1]
+
+
+@contextmanager
+def a_card_with_room_for(size: int) -> Iterator[None]:
+    """The kernel itself refuses each byte beyond, as on a full card, whoever runs the test."""
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+
+
+def test_a_card_that_is_full_at_any_byte_of_a_press_keeps_no_part_of_it_and_takes_it_when_there_is_room(path):
+    saved(path, 1).close()
+    before = path.read_bytes()
+    saved(path, 2).close()
+
+    for room in range(0, path.stat().st_size, 7):
+        path.write_bytes(before)
+        journal = Journal(path, DEVICE)
+        with a_card_with_room_for(room), pytest.raises(NotSaved):
+            journal.append(a_press(DEVICE, "dose 2", number=2))
+        assert (path.stat().st_size, numbers(Journal(path, DEVICE))) == (len(before), [1])
+        journal.append(a_press(DEVICE, "dose 2", number=2))
+        journal.close()
+        assert numbers(Journal(path, DEVICE)) == [1, 2]
 
 
 def test_after_a_failed_fsync_the_press_is_not_in_the_file_and_the_next_one_is(path, monkeypatch):
