@@ -1,4 +1,4 @@
-"""A device's own way to speak to Redis: to a real one, and to what may answer in its place. `test_bus.py` holds it to what the bus does."""
+"""A device's own way to speak to Redis: to a real one, and to what may answer in its place. `test_bus.py` has both ends."""
 
 import socket
 import time

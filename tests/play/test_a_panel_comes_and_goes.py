@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from dosette.bus import connect_device
 from dosette.clock import MovableClock
 from dosette.contracts.device_file import DeviceFile
 from dosette.contracts.press import Press
+from dosette.device_bus import BusDown, DeviceBus
 from dosette_local.wire import Wire
 
 COMMAND = Path(sys.executable).parent / "dosette-display"
@@ -127,10 +127,11 @@ def test_a_panel_is_paired_by_a_typed_code_seen_from_afar_and_gone_within_ten_se
 
 
 def _is_let_in(device: DeviceFile) -> bool:
-    try:
-        connect_device(device.redis, device.redis_user, device.redis_password).ping()
-    except Exception:
-        return False
+    with closing(DeviceBus(device.redis, device.redis_user, device.redis_password)) as own:
+        try:
+            own.ping()
+        except BusDown:
+            return False
     return True
 
 

@@ -10,13 +10,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from dosette.contracts.names import FRAME_LIVES_S, frame_key, hint_key, plan_key, press_key, redis_user
+from dosette.contracts.names import frame_key, hint_key, plan_key, press_key, redis_user
 
 HINTS_KEPT = 100
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 10.0
 
-__all__ = ["Bus", "BusDown", "Entry", "connect", "connect_device"]
+__all__ = ["Bus", "BusDown", "Entry", "connect"]
 
 BusDown = RedisError
 """What every call here raises when Redis is away, full or refuses: nothing was lost, try again later."""
@@ -25,22 +25,13 @@ BusDown = RedisError
 def connect(url: str, block_s: float = 0.0, answer_s: float = ANSWER_TIMEOUT_S) -> Redis:
     """A client that fails within seconds and never retries by itself (a retried ping took 4.7 s). `answer_s` is how long an answer
     may take, `block_s` how much longer one that is waited for."""
-    return Redis.from_url(url, **_limits(block_s, answer_s))
-
-
-def connect_device(address: str, user: str, password: str, block_s: float = 0.0) -> Redis:
-    """The same as a device's own user; `address` is `host:port`."""
-    host, _, port = address.rpartition(":")
-    return Redis(host=host, port=int(port), username=user, password=password, **_limits(block_s))
-
-
-def _limits(block_s: float, answer_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
-    return {
-        "socket_connect_timeout": min(CONNECT_TIMEOUT_S, answer_s),
-        "socket_timeout": answer_s + block_s,
-        "retry": Retry(NoBackoff(), 0),
-        "health_check_interval": 0,
-    }
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=min(CONNECT_TIMEOUT_S, answer_s),
+        socket_timeout=answer_s + block_s,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=0,
+    )
 
 
 @dataclass(frozen=True)
@@ -55,13 +46,10 @@ class Entry:
 
 
 class Bus:
-    """What the server and a device say to each other. Each method is one round trip; all raise BusDown."""
+    """The server's end; `device_bus` is a device's. Each method is one round trip; all raise BusDown."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-
-    def ping(self) -> None:
-        self._redis.ping()
 
     def publish_plan(self, device_id: str, sealed: bytes) -> None:
         """Puts the plan and rings: a hint that is lost costs seconds, the plan stays."""
@@ -69,31 +57,6 @@ class Bus:
         pipeline.set(plan_key(device_id), sealed)
         pipeline.xadd(hint_key(device_id), {"look": "plan"}, maxlen=HINTS_KEPT, approximate=True)
         pipeline.execute()
-
-    def plan(self, device_id: str) -> bytes | None:
-        return cast("bytes | None", self._redis.get(plan_key(device_id)))
-
-    def wait_for_hint(self, device_id: str, after: str, wait_s: float) -> str:
-        """The id of the newest hint after `after` ("$": from now on), or `after` itself when none came in time."""
-        answer = self._redis.xread({hint_key(device_id): after}, block=int(wait_s * 1000))
-        entries = [
-            entry for _, stream in cast("list[tuple[bytes, list[tuple[bytes, object]]]]", answer) for entry in stream
-        ]
-        return entries[-1][0].decode() if entries else after
-
-    def send_press(self, device_id: str, sealed: bytes) -> None:
-        self.send_presses(device_id, [sealed])
-
-    def send_presses(self, device_id: str, sealed: Sequence[bytes]) -> None:
-        """All or none, in this order: the server acknowledges a number only with all before it, also if Redis is wiped meanwhile."""
-        pipeline = self._redis.pipeline(transaction=True)
-        for press in sealed:
-            pipeline.xadd(press_key(device_id), {"press": press})
-        pipeline.execute()
-
-    def send_life(self, device_id: str, sealed: bytes) -> None:
-        """Once a minute, in the same stream as presses."""
-        self._redis.xadd(press_key(device_id), {"life": sealed})
 
     def presses(self, device_ids: list[str], wait_s: float) -> Iterator[Entry]:
         """Everything that waits, presses and signs of life; blocks up to `wait_s` when nothing does."""
@@ -109,10 +72,6 @@ class Bus:
 
     def forget_press(self, device_id: str, entry_id: str) -> None:
         self._redis.xdel(press_key(device_id), entry_id)
-
-    def show_frame(self, device_id: str, png: bytes) -> None:
-        """What the panel shows; it fades when the device no longer says so."""
-        self._redis.set(frame_key(device_id), png, ex=FRAME_LIVES_S)
 
     def shows_a_frame(self, device_id: str) -> bool:
         """Whether the device has shown itself within FRAME_LIVES_S."""
@@ -150,17 +109,7 @@ def _rights(device_id: str, passwords: Sequence[str]) -> list[str]:
         "on",
         *(f">{password}" for password in passwords),
         "-@all",
-        *(
-            "+get",
-            "+set",
-            "+xread",
-            "+xadd",
-            "+multi",
-            "+exec",
-            "+ping",
-            "+client|setinfo",
-            "+client|setname",
-        ),
+        *("+get", "+set", "+xread", "+xadd", "+multi", "+exec", "+ping"),
         f"%R~{plan_key(device_id)}",
         f"%R~{hint_key(device_id)}",
         f"%W~{press_key(device_id)}",

@@ -55,9 +55,6 @@ class DeviceBus:
                 return newest.decode()
         return after
 
-    def send_press(self, device_id: str, sealed: bytes) -> None:
-        self.send_presses(device_id, [sealed])
-
     def send_presses(self, device_id: str, sealed: Sequence[bytes]) -> None:
         """All or none, in this order: the server acknowledges a number only with all before it, also if Redis is wiped meanwhile."""
         entries = [("XADD", press_key(device_id), "*", "press", press) for press in sealed]

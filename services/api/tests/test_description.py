@@ -36,7 +36,7 @@ from dosette.actions import alarms, devices, doses, households, stock
 from dosette.actions.devices import ServerKeys
 from dosette.actions.doses import Taking
 from dosette.actions.stock import Line
-from dosette.bus import Bus
+from dosette.contracts.names import frame_key
 from dosette.domain.doses import When
 from dosette.storage.connection import Database
 from dosette.testing import NOON, a_press
@@ -174,7 +174,7 @@ def neighbour(house: House, database_of: Callable[[str], Database], redis: Redis
 def _live_in(home: Home, scheduler: Database, redis: Redis) -> None:
     """Doses due and doses taken, packages, a panel that shows something, and presses that conflict."""
     panel = devices.pair(home.database, home.console, "Kitchen", ServerKeys("secret"), "redis:6379", "", NOON).device_id
-    Bus(redis).show_frame(panel, b"\x89PNG")
+    redis.set(frame_key(panel), b"\x89PNG")
     for dose_id in [home.dose() for _ in range(10)][::3]:
         doses.take(home.database, home.writer(), Taking(NOON, dose_id), home.request(), NOON)
         doses.take_in(scheduler, a_press(panel, dose_id, at=NOON), When(NOON), NOON)

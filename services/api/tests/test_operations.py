@@ -11,7 +11,7 @@ from redis import Redis
 from conftest import Home
 from dosette.actions import devices
 from dosette.actions.devices import ServerKeys
-from dosette.bus import Bus
+from dosette.contracts.names import frame_key
 from dosette.storage.connection import Database
 from dosette.testing import NOON
 from dosette_api.app import create_app
@@ -57,7 +57,7 @@ def test_metrics_name_endpoints_and_no_ids(api: Any):
 
 
 def test_the_picture_of_a_panel_is_what_its_agent_showed_last(api: Any, redis: Redis, device_id: str):
-    Bus(redis).show_frame(device_id, b"\x89PNG")
+    redis.set(frame_key(device_id), b"\x89PNG")
 
     told = api.get(f"/devices/{device_id}/frame.png")
 

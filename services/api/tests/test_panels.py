@@ -15,10 +15,10 @@ from werkzeug.serving import make_server
 from conftest import found_home
 from dosette.actions import devices
 from dosette.actions.devices import ServerKeys
-from dosette.bus import Bus
 from dosette.contracts.device_file import DeviceFile
 from dosette.contracts.life import SignOfLife
 from dosette.contracts.look import Look, look_token
+from dosette.contracts.names import frame_key
 from dosette.testing import NOON
 from dosette_api.app import create_app
 from dosette_api.household import Household
@@ -53,7 +53,7 @@ def _lives(api: Any, database_of: Any, file: DeviceFile, clock: str = "right", *
 
 def test_it_tells_what_each_panel_shows_and_how_it_is(api: Any, page: str, redis: Any, database_of: Any):
     kitchen = _pair(api, "Kitchen")
-    Bus(redis).show_frame(kitchen.device_id, _png())
+    redis.set(frame_key(kitchen.device_id), _png())
     _lives(api, database_of, kitchen, waiting=3)
     api.clock.now += timedelta(seconds=40)
 
@@ -143,7 +143,7 @@ def test_a_link_ends(api: Any, page: str):
 def test_a_link_shows_no_other_households_panel(api: Any, page: str, redis: Any, database_of: Any):
     other_home = found_home(api.home.server, database_of("api"), "Next door")
     theirs = devices.pair(other_home.database, other_home.console, "Hall", KEYS, "pi:6379", "", NOON)
-    Bus(redis).show_frame(theirs.device_id, _png())
+    redis.set(frame_key(theirs.device_id), _png())
 
     assert api.client.get(f"{page}/{theirs.device_id}.png").status_code == 404
     assert "Hall" not in api.client.get(page).text
@@ -183,7 +183,7 @@ def test_a_browser_shows_it_on_a_phone_and_looks_again(
     chromium: Browser, api: Any, served: str, redis: Any, database_of: Any, tmp_path: Path, scheme: str, width: int
 ):
     kitchen, cellar = _pair(api, "Kitchen"), _pair(api, "Grandmother's bedroom on the second floor, beside the window")
-    Bus(redis).show_frame(kitchen.device_id, _png())
+    redis.set(frame_key(kitchen.device_id), _png())
     _lives(api, database_of, kitchen)
     _lives(api, database_of, cellar, clock="wrong", waiting=12)
     shown = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)

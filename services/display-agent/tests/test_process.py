@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dosette.bus import Bus, connect
+from dosette.contracts.names import frame_key
 from dosette.testing import a_dose
 from dosette_display import words
 from dosette_local.ports import free_port
@@ -226,13 +227,13 @@ def test_a_moved_clock_moves_the_screen_and_the_press(kitchen):
     assert kitchen.presses()[0].at >= dose.due_at
 
 
-def test_a_folder_that_cannot_be_written_still_shows_the_plan(kitchen):
+def test_a_folder_that_cannot_be_written_still_shows_the_plan(kitchen, redis):
     kitchen.publish(due_now())
     kitchen.start().kill()
     kitchen.processes[0].wait()
     (kitchen.folder / "press.sock").unlink(missing_ok=True)
     (kitchen.folder / "press.sock").mkdir()
-    kitchen.bus.show_frame("01980000-0000-7000-8000-000000000001", b"")
+    redis.delete(frame_key("01980000-0000-7000-8000-000000000001"))
 
     kitchen.start()
 

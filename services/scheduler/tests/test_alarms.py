@@ -12,6 +12,7 @@ from conftest import Home
 from dosette.actions import devices
 from dosette.actions.devices import ServerKeys
 from dosette.bus import Bus, connect
+from dosette.contracts.names import frame_key
 from dosette.domain.reminders import BACKUP_OLD, DISK_FILLING, DISK_FULL, LOW_STOCK, PANEL_SILENT, REDIS_AWAY
 from dosette.storage.connection import Database
 from dosette.storage.connection import connect as connect_database
@@ -118,7 +119,7 @@ def test_a_panel_without_a_sign_of_life_is_told_and_one_that_shows_itself_is_not
 
     assert watch.look() == []
     assert watch.look(SETTLED_AFTER) == [PANEL_SILENT]
-    Bus(redis).show_frame(panel.device_id, b"png")
+    redis.set(frame_key(panel.device_id), b"png")
     assert watch.look() == []
 
 

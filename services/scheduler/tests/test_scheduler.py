@@ -17,13 +17,14 @@ from conftest import Home
 from dosette.actions import alarms, devices, doses, households, reminders
 from dosette.actions.devices import ServerKeys
 from dosette.actions.doses import Taking
-from dosette.bus import Bus, Entry, connect, connect_device
+from dosette.bus import Bus, Entry, connect
 from dosette.contracts.device_file import DeviceFile
 from dosette.contracts.life import SignOfLife
-from dosette.contracts.names import DELIVERIES_QUEUE
+from dosette.contracts.names import DELIVERIES_QUEUE, plan_key, press_key
 from dosette.contracts.plan import Plan
 from dosette.contracts.press import SentPress
 from dosette.contracts.signing import seal, unseal
+from dosette.device_bus import BusDown, DeviceBus, NotAdmitted
 from dosette.metrics import exposition
 from dosette.storage import devices as device_sql
 from dosette.storage.connection import Database
@@ -54,9 +55,20 @@ def _scheduler(home: Home, database_of: Callable[[str], Database], redis: Redis,
 
 
 def _plan(redis: Redis, panel: DeviceFile) -> Plan:
-    sealed = Bus(redis).plan(panel.device_id)
-    assert sealed is not None
+    sealed = redis.get(plan_key(panel.device_id))
+    assert isinstance(sealed, bytes)
     return Plan.from_json(unseal(sealed, panel.signing_key))
+
+
+def _as_device(panel: DeviceFile) -> "closing[DeviceBus]":
+    """Its own end of the bus."""
+    return closing(DeviceBus(panel.redis, panel.redis_user, panel.redis_password))
+
+
+def _knock(panel: DeviceFile) -> None:
+    """Raises NotAdmitted."""
+    with _as_device(panel) as own:
+        own.ping()
 
 
 def test_a_round_rings_what_is_due_and_says_when_to_look_again(
@@ -90,8 +102,8 @@ def test_a_paired_panel_finds_its_plan_with_its_own_user(
 
     _scheduler(home, database_of, redis, NOON)._round(set())
 
-    own = Bus(connect_device(panel.redis, panel.redis_user, panel.redis_password))
-    sealed = own.plan(panel.device_id)
+    with _as_device(panel) as own:
+        sealed = own.plan(panel.device_id)
     assert sealed is not None
     assert [dose.id for dose in Plan.from_json(unseal(sealed, panel.signing_key)).doses][:1] == [dose_id]
 
@@ -131,7 +143,8 @@ def test_after_redis_lost_everything_users_and_plans_come_back(
     scheduler.publisher.all_is_stale()
     scheduler._round(set())
 
-    assert connect_device(panel.redis, panel.redis_user, panel.redis_password).get(f"dosette:plan:{panel.device_id}")
+    with _as_device(panel) as own:
+        assert own.plan(panel.device_id)
 
 
 def test_redis_is_tried_again_after_a_second(home: Home, database_of: Callable[[str], Database]):
@@ -177,16 +190,16 @@ def test_a_revoked_panel_is_told_so_by_a_last_signed_plan_without_doses(revoked,
 
 def test_a_revoked_panel_is_expelled_and_its_connections_end(revoked, redis: Redis, home: Home):
     scheduler, panel = revoked
-    own = connect_device(panel.redis, panel.redis_user, panel.redis_password)
-    own.ping()
-
-    scheduler.clock = lambda: NOON + FAREWELL_TAKES
-    scheduler._round(set())
-
-    with pytest.raises(Exception, match=r"closed|reset|WRONGPASS|invalid"):
+    with _as_device(panel) as own:
         own.ping()
-    with pytest.raises(Exception, match=r"WRONGPASS|invalid"):
-        connect_device(panel.redis, panel.redis_user, panel.redis_password).ping()
+
+        scheduler.clock = lambda: NOON + FAREWELL_TAKES
+        scheduler._round(set())
+
+        with pytest.raises(BusDown, match=r"closed|reset"):
+            own.ping()
+        with pytest.raises(NotAdmitted):
+            own.ping()
     assert redis.keys(f"*{panel.device_id}*") == []
     assert _execute(home, "SELECT kind FROM reminders WHERE dose_id IS NULL") == []
 
@@ -199,7 +212,7 @@ def test_a_press_of_a_revoked_panel_is_refused_and_alarmed(revoked, redis: Redis
     scheduler, panel = revoked
     dose_id = home.dose(DUE)
     press = a_press(panel.device_id, dose_id, at=NOON)
-    Bus(redis).send_press(panel.device_id, seal(press.to_json(), panel.signing_key))
+    redis.xadd(press_key(panel.device_id), {"press": seal(press.to_json(), panel.signing_key)})
 
     scheduler.clock = lambda: NOON + FAREWELL_TAKES
     scheduler._round(set())
@@ -217,7 +230,7 @@ def test_a_panel_that_was_revoked_and_paired_again_is_let_in(revoked, home: Home
     scheduler._round({home.id})
 
     assert anew.device_id == panel.device_id
-    connect_device(anew.redis, anew.redis_user, anew.redis_password).ping()
+    _knock(anew)
     assert not _plan(redis, anew).revoked
 
 
@@ -228,8 +241,8 @@ def test_a_revoked_panel_stays_out_when_redis_has_lost_everything(revoked, redis
         scheduler.publisher.all_is_stale()
         scheduler._round(set())
 
-    with pytest.raises(Exception, match=r"WRONGPASS|invalid"):
-        connect_device(panel.redis, panel.redis_user, panel.redis_password).ping()
+    with pytest.raises(NotAdmitted):
+        _knock(panel)
 
 
 def _rotated(panel: DeviceFile, redis: Redis) -> DeviceFile:
@@ -249,7 +262,7 @@ def test_new_keys_come_through_the_old_ones_and_both_are_believed_until_the_new_
     assert new.redis_password != panel.redis_password
 
     for each in (panel, new):
-        connect_device(each.redis, each.redis_user, each.redis_password).ping()
+        _knock(each)
     _signs_of_life(home, database_of, redis, panel, NOON)
     assert _uses(database_of) == 1
     _signs_of_life(home, database_of, redis, new, NOON)
@@ -296,9 +309,9 @@ def test_after_seven_days_the_old_keys_open_nothing(
 
     scheduler._round(set())
 
-    with pytest.raises(Exception, match=r"WRONGPASS|invalid"):
-        connect_device(panel.redis, panel.redis_user, panel.redis_password).ping()
-    connect_device(new.redis, new.redis_user, new.redis_password).ping()
+    with pytest.raises(NotAdmitted):
+        _knock(panel)
+    _knock(new)
     _signs_of_life(home, database_of, redis, panel, later)
     assert ("not_believed",) in _execute(home, "SELECT kind FROM reminders WHERE dose_id IS NULL")
 
@@ -329,7 +342,7 @@ def test_a_server_that_was_restored_to_before_the_keys_were_renewed_believes_the
     scheduler.publisher.all_is_stale()
     scheduler._round(set())
 
-    connect_device(new.redis, new.redis_user, new.redis_password).ping()
+    _knock(new)
     _signs_of_life(home, database_of, redis, new, NOON)
     scheduler._round({home.id})
 
@@ -382,7 +395,7 @@ def test_a_press_is_taken_in_and_forgotten(
     dose_id = home.dose(DUE)
     press = a_press(panel.device_id, dose_id, at=DUE, number=7)
 
-    Bus(redis).send_press(panel.device_id, seal(press.to_json(), panel.signing_key))
+    redis.xadd(press_key(panel.device_id), {"press": seal(press.to_json(), panel.signing_key)})
 
     assert _eventually(lambda: home.doses()[0]["status"] == "taken")
     assert _eventually(lambda: redis.xlen(f"dosette:press:{panel.device_id}") == 0)
@@ -394,7 +407,7 @@ def test_a_forged_press_is_forgotten_and_changes_nothing(home: Home, redis: Redi
     forged = seal(a_press(panel.device_id, dose_id, at=DUE).to_json(), "ab" * 32)
 
     for message in (forged, b"", seal(b"{}", panel.signing_key), seal(b"nonsense", panel.signing_key)):
-        Bus(redis).send_press(panel.device_id, message)
+        redis.xadd(press_key(panel.device_id), {"press": message})
 
     assert _eventually(lambda: redis.xlen(f"dosette:press:{panel.device_id}") == 0)
     assert home.doses()[0]["status"] == "pending"
@@ -456,7 +469,7 @@ def test_a_device_that_lives_is_seen(
 ):
     life = SignOfLife(panel.device_id, DUE, True, 0)
 
-    Bus(redis).send_life(panel.device_id, seal(life.to_json(), panel.signing_key))
+    redis.xadd(press_key(panel.device_id), {"life": seal(life.to_json(), panel.signing_key)})
 
     assert _eventually(lambda: _execute(home, "SELECT seen_at FROM devices") == [(DUE,)])
 
