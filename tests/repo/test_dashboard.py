@@ -13,7 +13,9 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client import REGISTRY
+from prometheus_client.parser import text_string_to_metric_families
 
+from dosette_display.metrics import exposition as told_by_a_panel
 from dosette_scheduler import watch
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +52,7 @@ def said() -> set[str]:
     for process in PROCESSES:
         import_module(process)
     names: set[str] = set()
-    for metric in REGISTRY.collect():
+    for metric in (*REGISTRY.collect(), *text_string_to_metric_families(told_by_a_panel())):
         endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(metric.type, ("",))
         names |= {metric.name + ending for ending in endings}
     watched = re.findall(

@@ -10,21 +10,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dosette.metrics import gauge
-
 Clock = Callable[[], datetime]
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 log = logging.getLogger(__name__)
-difference = gauge(
-    "dosette_clock_difference_seconds", "How far another clock is from ours, as it was last seen", ("source",)
-)
-_offset = gauge("dosette_clock_offset_seconds", "How far DOSETTE_CLOCK_FILE moves this process's clock; 0 in real life")
+_moved_s = 0.0
 
 
 def real_clock() -> datetime:
     """The time in UTC, aware."""
     return datetime.now(UTC)
+
+
+def moved_s() -> float:
+    """How far this process's clock was moved when it was last read; 0 in real life."""
+    return _moved_s
 
 
 class MovableClock:
@@ -34,9 +34,9 @@ class MovableClock:
         self._path = path
 
     def __call__(self) -> datetime:
-        offset_s = self._offset_s()
-        _offset.set(offset_s)
-        return real_clock() + timedelta(seconds=offset_s)
+        global _moved_s
+        _moved_s = self._offset_s()
+        return real_clock() + timedelta(seconds=_moved_s)
 
     def move(self, by: timedelta) -> None:
         """Moves every process on this file; used by tests."""

@@ -21,7 +21,6 @@ from dosette.clock import Clock, boot_id, boottime_s, longest_wait_s
 from dosette.contracts.plan import Plan
 from dosette.contracts.press import Press
 from dosette.faults import fp
-from dosette.metrics import counter, gauge, histogram
 from dosette_display import refresh, words
 from dosette_display.answers import Answer, contradiction, nothing_to
 from dosette_display.buzzer import Bell
@@ -29,6 +28,7 @@ from dosette_display.draw import draw, fit
 from dosette_display.journal import Journal, NotSaved
 from dosette_display.keys import PRESSES, Act, Gesture, Wiring
 from dosette_display.lamp import Light
+from dosette_display.metrics import Counter, Gauge, Histogram
 from dosette_display.page import Choice, Notice, Page, State, View, changes_at, latest_by_dose, page_of
 from dosette_display.panels import Panel, PanelFault
 from dosette_display.panels.virtual import png
@@ -50,11 +50,11 @@ SILENT_FOR_S = 10.0
 """After a start the plan on the card may look old: the server gets this long to send another."""
 
 log = logging.getLogger(__name__)
-_refreshes = counter("dosette_panel_refreshes", "Times the panel was given a picture", ("mode",))
-_skipped = counter("dosette_panel_frames_skipped", "Pages that would not have changed the picture enough")
-_draw_seconds = histogram("dosette_panel_draw_seconds", "From a page to a picture")
-_plan_age = gauge("dosette_panel_plan_age_seconds", "How old the plan is that the panel goes by")
-_presses = counter("dosette_panel_presses", "Presses that were saved", ("kind",))
+_refreshes = Counter("dosette_panel_refreshes_total", "Times the panel was given a picture", "mode")
+_skipped = Counter("dosette_panel_frames_skipped_total", "Pages that would not have changed the picture enough")
+_draw_seconds = Histogram("dosette_panel_draw_seconds", "From a page to a picture")
+_plan_age = Gauge("dosette_panel_plan_age_seconds", "How old the plan is that the panel goes by")
+_presses = Counter("dosette_panel_presses_total", "Presses that were saved", "kind")
 
 
 class Lights(Protocol):
@@ -272,7 +272,7 @@ class Agent:
         self.lamp.show(Light.SAVED)
         self._lamp_until = self.elapsed_s() + LAMP_SAVED_S
         self._last, self._last_page, self._notice, self._trouble = press, page, None, ()
-        _presses.labels(press.kind).inc()
+        _presses.inc(press.kind)
         if self.wire:
             self.wire.pressed()
         count = len(press.dose_ids)
@@ -316,7 +316,7 @@ class Agent:
             self._is_faulty(error, moment)
             return
         self._past, self._picture = refresh.refreshed(self._past, page, moment, mode), picture.tobytes()
-        _refreshes.labels(mode).inc()
+        _refreshes.inc(mode)
         if self.wire:
             self.wire.show(png(picture))
 

@@ -17,9 +17,9 @@ from gpiozero.pins.mock import MockFactory
 from dosette import process
 from dosette.clock import real_clock
 from dosette.contracts.device_file import DeviceFile
-from dosette.metrics import serve_metrics
 from dosette.process import Process
 from dosette.settings import BadSetting, Environment
+from dosette_display import metrics
 from dosette_display.agent import Agent
 from dosette_display.buttons import HOLD_S, Buttons
 from dosette_display.buzzer import GPIO as BUZZER
@@ -31,11 +31,9 @@ from dosette_display.keyring import Keyring
 from dosette_display.keys import Wiring
 from dosette_display.lamp import Lamp
 from dosette_display.link import Link, Talk
-from dosette_display.pairing import Applicant, NotPaired, Server
 from dosette_display.plan_store import PlanStore
 from dosette_display.press_socket import ANY, NoAgent, PressSocket, push
 from dosette_display.systemd import Systemd
-from dosette_display.unpaired import Unpaired
 
 TAP_S = 0.1
 STOP_WITHIN_S = 0.5
@@ -79,6 +77,9 @@ def run() -> int:
 
 def pair(url: str, code: str, plain_http: bool) -> int:
     """Writes device.json by a code that the server made; an agent that runs on the folder notices."""
+    # Here, since it brings HTTP and TLS: 2 MB that a paired agent does without.
+    from dosette_display.pairing import Applicant, NotPaired, Server
+
     os.umask(0o077)
     path = _folder(Environment(os.environ)) / FILE
     try:
@@ -186,7 +187,7 @@ class RunningAgent:
 
     def run(self) -> int:
         crew = Crew(self._stopping)
-        metrics = serve_metrics(self._started.common.metrics_bind, self._agent.is_alive)
+        metrics.serve(self._started.common.metrics_bind, self._agent.is_alive)
         self._start(crew)
         self._systemd.ready(f"showing the panel {self._hardware.panel}")
         log.info("started", extra={"panel": self._hardware.panel, "buttons": list(self._hardware.buttons)})
@@ -194,8 +195,6 @@ class RunningAgent:
         self._systemd.stopping()
         self._stop()
         crew.join(STOP_WITHIN_S)
-        if metrics:
-            metrics.shutdown()
         log.info("stopped")
         return 1 if crew.failed else 0
 
@@ -252,12 +251,11 @@ def _folder(env: Environment) -> Path:
 
 def _wait_to_be_paired(folder: Path, started: Process, hardware: Hardware, systemd: Systemd) -> None:
     """It waits instead of giving up: a panel is plugged in before somebody pairs it, and must not need a second visit."""
-    metrics = serve_metrics(started.common.metrics_bind)
+    from dosette_display.unpaired import Unpaired  # see `pair`
+
+    metrics.serve(started.common.metrics_bind)
     systemd.ready("waiting to be paired")
     Unpaired.of(started.env).wait(folder / FILE, hardware.open_panel, started.clock, started.stopping, systemd.alive)
-    if metrics:
-        metrics.shutdown()
-        metrics.server_close()
 
 
 def _device_file(path: Path) -> DeviceFile:

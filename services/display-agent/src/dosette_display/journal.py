@@ -19,15 +19,15 @@ from threading import Lock
 from dosette.contracts.plan import UnknownVersion
 from dosette.contracts.press import Press
 from dosette.faults import fp
-from dosette.metrics import gauge
 from dosette_display.files import write_whole
+from dosette_display.metrics import Gauge
 
 VERSION = 1
 KEPT = timedelta(days=7)
 MOST_KEPT = 1000
 
 log = logging.getLogger(__name__)
-_length = gauge("dosette_panel_journal_presses", "Presses that the server has not taken in yet")
+_length = Gauge("dosette_panel_journal_presses", "Presses that the server has not taken in yet")
 
 
 class NotSaved(Exception):

@@ -19,7 +19,7 @@ from dosette.contracts.press import Press, SentPress
 from dosette.contracts.signing import seal
 from dosette.device_bus import BusDown, DeviceBus, NotAdmitted
 from dosette.faults import fp
-from dosette.metrics import gauge
+from dosette_display.metrics import Gauge
 
 BLOCK_S = 5.0
 """How long one wait for a hint lasts: a wire that was cut silently is noticed 10 s after."""
@@ -34,7 +34,7 @@ RESEND_AT_MOST_S = 60.0
 BATCH = 200
 
 log = logging.getLogger(__name__)
-_up = gauge("dosette_panel_link_up", "Whether the last word to Redis was answered")
+_up = Gauge("dosette_panel_link_up", "Whether the last word to Redis was answered")
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from dosette.contracts.plan import Plan, UnknownVersion
 from dosette.contracts.signing import BadSignature, unseal
-from dosette.metrics import counter
 from dosette_display.files import write_whole
+from dosette_display.metrics import Counter
 
 REFRESH_AFTER = timedelta(minutes=15)
 """A plan comes every minute as a sign of life; one that says nothing new is written this often, for the card's sake."""
@@ -20,8 +20,8 @@ _NO_PLAN = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)
 """What reading JSON of another shape raises."""
 
 log = logging.getLogger(__name__)
-_refused = counter(
-    "dosette_panel_plans_refused", "Plans that were not believed: not signed by our server, or not to be read"
+_refused = Counter(
+    "dosette_panel_plans_refused_total", "Plans that were not believed: not signed by our server, or not to be read"
 )
 
 

@@ -7,7 +7,7 @@ from threading import Event
 from dosette.actions import alarms, devices, doses
 from dosette.actions.devices import Device, ServerKeys
 from dosette.bus import Bus, BusDown, Entry
-from dosette.clock import Clock, difference
+from dosette.clock import Clock
 from dosette.contracts.life import SignOfLife
 from dosette.contracts.plan import UnknownVersion
 from dosette.contracts.press import SentPress
@@ -17,6 +17,7 @@ from dosette.domain.errors import Unauthorized, Unavailable
 from dosette.domain.reminders import CLOCK_WRONG, NOT_BELIEVED, TIME_UNSURE
 from dosette.metrics import counter
 from dosette.storage.connection import Database
+from dosette_scheduler.clocks import difference
 
 WAIT_S = 5.0
 RETRY_S = 1.0

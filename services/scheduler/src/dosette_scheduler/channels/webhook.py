@@ -21,9 +21,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, urlsplit
 
-from dosette.clock import difference, real_clock
+from dosette.clock import real_clock
 from dosette_scheduler.channels import TIMEOUT_S, ChannelFailed, Message
 from dosette_scheduler.channels.deadline import Deadline
+from dosette_scheduler.clocks import difference
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  a prefix
 CHUNK = 4096
