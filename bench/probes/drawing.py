@@ -26,12 +26,13 @@ from dosette.contracts.signing import seal, signing_key  # noqa: E402
 from dosette_display.agent import Agent  # noqa: E402
 from dosette_display.draw import draw, fit  # noqa: E402
 from dosette_display.journal import Journal  # noqa: E402
-from dosette_display.page import Page, State, page_of  # noqa: E402
+from dosette_display.page import Page, State  # noqa: E402
 from dosette_display.panels import Mode  # noqa: E402
 from dosette_display.panels.simulated_ssd1680 import SimulatedSsd1680  # noqa: E402
 from dosette_display.panels.ssd1680 import ROW, Ssd1680  # noqa: E402
 from dosette_display.panels.virtual import png  # noqa: E402
 from dosette_display.plan_store import PlanStore  # noqa: E402
+from dosette_display.telling import page_of  # noqa: E402
 
 IMPORTED = time.perf_counter()
 

@@ -15,8 +15,10 @@ from dosette_display.demo import SIZES
 from dosette_display.draw import draw, fit, lay_out
 from dosette_display.keys import Act, Gesture, Screen, Wiring
 from dosette_display.lettering import SIZES_PX, SMALLEST_PX, TALL, UNKNOWN, font, line, width, writable
-from dosette_display.page import Mark, Notice, Page, State, View, page_of, pairing_page
+from dosette_display.page import Mark, Notice, Page, State, View
+from dosette_display.screens import pairing_page
 from dosette_display.sheet import Sheet, Sign, Text
+from dosette_display.telling import page_of
 from dosette_display.views import chosen, view_after
 from dosette_display.words import ALARMS
 

@@ -11,7 +11,8 @@ from dosette.contracts.plan import Plan
 from dosette.testing import NOON, a_dose, a_press
 from dosette_display import agent
 from dosette_display.keys import Act, Screen
-from dosette_display.page import Mark, Notice, State, View, changes_at, page_of
+from dosette_display.page import Mark, Notice, State, View
+from dosette_display.telling import changes_at, page_of
 
 DEVICE = "device"
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

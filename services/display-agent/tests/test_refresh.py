@@ -12,8 +12,9 @@ import pytest
 from dosette.testing import NOON, a_dose, a_plan
 from dosette_display import refresh
 from dosette_display.draw import fit
-from dosette_display.page import Mark, Page, Row, State, changes_at, page_of
+from dosette_display.page import Mark, Page, Row, State
 from dosette_display.refresh import APART_S, PARTIALS_PER_FULL, STAMPS_AFTER_S, Moment, Past, night_of
+from dosette_display.telling import changes_at, page_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 TONIGHT = NOON.date()

@@ -24,16 +24,18 @@ from dosette.faults import fp
 from dosette_display import refresh, words
 from dosette_display.answers import Answer, contradiction, nothing_to
 from dosette_display.buzzer import Bell
+from dosette_display.doses import latest_by_dose
 from dosette_display.draw import draw, fit
 from dosette_display.journal import Journal, NotSaved
 from dosette_display.keys import PRESSES, Act, Gesture, Wiring
 from dosette_display.lamp import Light
 from dosette_display.metrics import Counter, Gauge, Histogram
-from dosette_display.page import Choice, Notice, Page, State, View, changes_at, latest_by_dose, page_of
+from dosette_display.page import Choice, Notice, Page, State, View
 from dosette_display.panels import Panel, PanelFault
 from dosette_display.panels.virtual import png
 from dosette_display.plan_store import PlanStore
 from dosette_display.refresh import Moment, Past
+from dosette_display.telling import changes_at, page_of
 from dosette_display.views import chosen, view_after
 
 LONGEST_WAIT_S = 10.0

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from dosette.contracts.plan import Plan
 from dosette.contracts.press import Press
 from dosette_display import words
-from dosette_display.page import Mark, Page, latest_by_dose
+from dosette_display.doses import latest_by_dose
+from dosette_display.page import Mark, Page
 
 SAME = timedelta(seconds=10)
 """How far the clocks of device and server may be apart."""

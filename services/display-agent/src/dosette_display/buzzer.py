@@ -16,7 +16,7 @@ from typing import Protocol
 from dosette.contracts.plan import Plan, PlannedDose
 from dosette.contracts.press import Press
 from dosette.domain.reminders import is_quiet
-from dosette_display.page import latest_by_dose
+from dosette_display.doses import latest_by_dose
 
 GPIO = 19
 TONE_HZ = 2700

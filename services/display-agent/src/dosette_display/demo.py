@@ -15,10 +15,12 @@ from dosette_display import words
 from dosette_display.draw import draw, fit
 from dosette_display.files import write_whole
 from dosette_display.keys import Gesture, Screen, Wiring
-from dosette_display.page import Page, State, View, page_of, pairing_page
+from dosette_display.page import Page, State, View
 from dosette_display.panels import Panel
 from dosette_display.panels.virtual import png
+from dosette_display.screens import pairing_page
 from dosette_display.sheet import BLACK, WHITE, Sheet, Size
+from dosette_display.telling import page_of
 from dosette_display.views import chosen, view_after
 
 SIZES: tuple[Size, ...] = ((250, 122), (264, 176), (296, 128), (400, 300), (800, 480))

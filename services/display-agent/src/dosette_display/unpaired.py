@@ -10,9 +10,9 @@ from threading import Event
 from dosette.clock import Clock
 from dosette.settings import BadSetting, Environment
 from dosette_display.draw import draw, fit
-from dosette_display.page import pairing_page
 from dosette_display.pairing import Applicant, NotPaired, Server
 from dosette_display.panels import Panel, PanelFault
+from dosette_display.screens import pairing_page
 
 LOOK_S = 2.0
 SHOWN_FOR = timedelta(days=30)

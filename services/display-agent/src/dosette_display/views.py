@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from dosette_display.keys import Act, Gesture, Key, Screen, Wiring, meaning
-from dosette_display.page import Choice, Page, View, following
+from dosette_display.menus import following
+from dosette_display.page import Choice, Page, View
 
 _MENUS = (Screen.MENU, Screen.WHY)
 _PAGED = (Screen.TODAY, Screen.LOW, Screen.DOUBLE, Screen.CLOCK, Screen.NEXT)
