@@ -1,14 +1,17 @@
-"""Answers some requests of every kind in this process, without a socket, then more of one. Under cachegrind that counts instructions.
+"""Answers requests in this process, without a socket, so that cachegrind can count what they take.
 
     DATABASE_URL=… valgrind --tool=cachegrind --cache-sim=no python instructions.py \
-        '{"token": …, "kinds": ["bare", "GET /health"], "warm_up": 5, "counted": "GET /health", "times": 200}'
+        '{"token": …, "warm_up": {"GET /health": 5}, "counted": ["bare", "GET /health"], "times": 200, "at_once": 2}'
 
-A path with `+` is two requests, one after the other.
+Each kind that is counted is answered by two children, one of which does it so many times more: what they differ by is what that
+takes, and Python's start, which costs a thousand requests, is counted once for all. Prints the children as JSON: process number,
+request, times. `bare` is the least that Flask can do; a path with `+` is two requests in turn.
 """
 
 import gc
 import io
 import json
+import os
 import sys
 import uuid
 from collections.abc import Callable, Iterable
@@ -19,17 +22,47 @@ from bare_flask import app as bare_flask
 from dosette_api.serve import application
 
 BARE = "bare"
+WARM = 5
 
 
 def main() -> None:
     asked = json.loads(sys.argv[1])
-    ours = application().wsgi_app
-    for kind in asked["kinds"]:
-        _answer(ours, kind, asked["warm_up"], asked["token"])
+    app = application()
+    for request, times in asked["warm_up"].items():
+        _answer(app.wsgi_app, request, times, asked["token"])
+    app.extensions["dosette"].database.close()  # a child makes a connection of its own
     gc.collect()
     gc.freeze()  # else a full collection, once in some hundred requests, would be counted with the few of one kind
-    if asked["counted"]:
-        _answer(ours, asked["counted"], asked["times"], asked["token"])
+    children: list[tuple[int, str, int]] = []
+    for times in (0, asked["times"]):
+        running = 0
+        for request in asked["counted"]:
+            if running == asked["at_once"]:
+                _wait_for_one()
+                running -= 1
+            children.append((_child(app.wsgi_app, request, times, asked["token"]), request, times))
+            running += 1
+        for _ in range(running):
+            _wait_for_one()
+    print(json.dumps(children))
+
+
+def _child(ours: Callable[..., Iterable[bytes]], request: str, times: int, token: str) -> int:
+    if pid := os.fork():
+        return pid
+    status = 1
+    try:
+        _answer(ours, request, WARM + times, token)
+        status = 0
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _wait_for_one() -> None:
+    _, status = os.wait()
+    if status:
+        sys.exit("a request was not answered")
 
 
 def _answer(ours: Callable[..., Iterable[bytes]], kind: str, times: int, token: str) -> None:

@@ -1,7 +1,7 @@
 """Instructions of a request, counted by cachegrind: on a noisy machine the only cost that comes out the same twice, to 0.2 %.
 
-The request is answered inside the counted process, without a socket; PostgreSQL's share is not in it. Starting Python and loading
-the API costs a thousand requests, so what counts is the difference between two runs, one with more requests of a kind.
+The request is answered inside the counted process, without a socket; PostgreSQL's share is not in it. What counts is the difference
+between two children of one process, one of which answers more requests of a kind.
 """
 
 import json
@@ -9,10 +9,6 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from itertools import cycle
-from typing import Any
 
 from dosette_bench import probe
 from dosette_bench.bench import Bench
@@ -20,9 +16,9 @@ from dosette_bench.errors import CannotMeasure
 from dosette_bench.seeding import Cupboard
 from dosette_bench.stack import PROBES
 
-COUNTED = re.compile(r"I\s+refs:\s+([\d,]+)")
+COUNTED = re.compile(r"==(\d+)== I\s+refs:\s+([\d,]+)")
 WARM_UP = 5
-TIMES, QUICK_TIMES = 600, 200  # one start differs from another by 0.02 %, which is 0.2 % of so many requests, or 0.5 %
+TIMES, QUICK_TIMES = 400, 100
 LONGEST_S = 300
 BARE, DOSE = "bare", "DOSE"
 PREFIX = "instructions_"
@@ -49,7 +45,7 @@ def measure(bench: Bench, home: Cupboard) -> None:
 def _add_start(bench: Bench) -> None:
     """Takes cachegrind half a minute, which a quick run has not."""
     bench.watcher.doing("counting what the API's start takes")
-    count = _count(bench, {"kinds": ["GET /health"], "counted": "", "warm_up": 1})
+    (count,) = _count(bench, {"GET /health": 1})[0].values()
     bench.value(START, count, "instructions", what="Python's own start, the API's imports, one GET /health")
 
 
@@ -77,36 +73,30 @@ def _kinds(bench: Bench, home: Cupboard) -> dict[str, str]:
 
 
 def _counted(bench: Bench, kinds: Mapping[str, str], doses: Sequence[str]) -> dict[str, float]:
-    """Several at once, each with a dose of its own to take: what they make each other wait is no instruction of theirs."""
-    every = list(kinds.values())
-    asked = [
-        {"kinds": [each.replace(DOSE, dose) for each in every], "counted": kind.replace(DOSE, dose)}
-        for kind, dose in zip(["", *every], cycle(doses), strict=False)
-    ]
-    bench.watcher.doing("counting instructions", len(asked))
-    counts: list[int] = []
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for count in pool.map(partial(_count, bench), asked):
-            counts.append(count)
-            bench.watcher.advance()
-    base, *more = counts
-    return {name: (count - base) / _times(bench) for name, count in zip(kinds, more, strict=True)}
+    """Per request of each kind, with a dose to take of its own."""
+    requests = {name: kind.replace(DOSE, doses[0]) for name, kind in kinds.items()}
+    bench.watcher.doing("counting instructions")
+    times = QUICK_TIMES if bench.sizes.quick else TIMES
+    counts, children = _count(bench, dict.fromkeys(requests.values(), WARM_UP), list(requests.values()), times)
+    of = {(request, often): counts[pid] for pid, request, often in children}
+    return {name: (of[request, times] - of[request, 0]) / times for name, request in requests.items()}
 
 
-def _times(bench: Bench) -> int:
-    return QUICK_TIMES if bench.sizes.quick else TIMES
-
-
-def _count(bench: Bench, asked: Mapping[str, Any]) -> int:
+def _count(
+    bench: Bench, warm_up: Mapping[str, int], counted: Sequence[str] = (), times: int = 0
+) -> tuple[dict[int, int], list[tuple[int, str, int]]]:
+    """Instructions by process, and the children: process, request, times."""
     valgrind = shutil.which("valgrind")
     if valgrind is None:
         raise CannotMeasure("there is no valgrind here (Debian: apt install valgrind)")
     words = [valgrind, "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={os.devnull}"]
-    told = json.dumps({"token": bench.stack.token, "warm_up": WARM_UP, "times": _times(bench), **asked})
-    command = [*words, str(bench.stack.commands / "python"), str(PROBES / "instructions.py"), told]
+    told = {"token": bench.stack.token, "warm_up": warm_up, "counted": counted, "times": times}
+    asked = json.dumps(told | {"at_once": len(os.sched_getaffinity(0))})
+    command = [*words, str(bench.stack.commands / "python"), str(PROBES / "instructions.py"), asked]
     environment = {"DATABASE_URL": bench.stack.database_url("api"), "PYTHONHASHSEED": "0"}
-    said = probe.ran(command, LONGEST_S, "cachegrind did not count", environment).stderr
-    found = COUNTED.search(said)
-    if found is None:
+    done = probe.ran(command, LONGEST_S, "cachegrind did not count", environment)
+    found = {int(pid): int(count.replace(",", "")) for pid, count in COUNTED.findall(done.stderr)}
+    children = [(pid, request, often) for pid, request, often in json.loads(done.stdout)]
+    if not found or any(pid not in found for pid, _, _ in children):
         raise CannotMeasure("cachegrind did not say what it counted: is this valgrind another than Debian's?")
-    return int(found[1].replace(",", ""))
+    return found, children

@@ -63,7 +63,7 @@ class Limits:
     """
 
     told_s: float = 30.0
-    great_s: float = 12.0
+    great_s: float = 8.0
     hasty_s: float = HASTY_S
 
 
