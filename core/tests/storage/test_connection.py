@@ -1,5 +1,7 @@
 """Connections that survive what happens to PostgreSQL."""
 
+import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -135,6 +137,37 @@ def counted(home: Home, postgres: Postgres) -> Iterator[Counted]:
     database = Database(home.server.url("api"), "counted")
     with closing(database), closing(superuser), superuser.cursor() as cursor:
         yield Counted(database, cursor)
+
+
+BACKEND = Statement("backend", "SELECT pg_backend_pid()")
+
+
+def test_a_server_that_hangs_is_an_outage_in_which_nobody_knows_what_was_saved(home: Home):
+    database = Database(home.server.url("api"), "test", timeout_ms=100, watched=True)
+    backend: int = database.one(BACKEND)[0]
+
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        with pytest.raises(Unavailable, match="whether it saved anything is not known"):
+            database.run(sql.GET, home.reader())
+    finally:
+        os.kill(backend, signal.SIGCONT)
+
+    assert database.run(sql.GET, home.reader())
+    database.close()
+
+
+def test_a_look_at_everything_does_not_wait_for_ever_for_a_server_that_hangs(home: Home):
+    database = Database(home.server.url("api"), "test", timeout_ms=100, watched=True)
+
+    with database.at_one_moment(home.reader()) as moment:
+        backend: int = moment.rows("SELECT pg_backend_pid()")[0][0]
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            with pytest.raises(Unavailable):
+                moment.rows("SELECT 1")
+        finally:
+            os.kill(backend, signal.SIGCONT)
 
 
 def test_a_server_that_is_not_there_is_an_outage(server: Server):

@@ -66,7 +66,7 @@ class Changed(DosetteError):
 
 
 class Unavailable(DosetteError):
-    """A server we need is out of reach; nothing was saved."""
+    """A server we need is out of reach; nothing was saved, unless the message says that nobody knows."""
 
     code = "unavailable"
     title = "Out of reach for the moment"

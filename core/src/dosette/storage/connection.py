@@ -3,8 +3,11 @@
 One call of `Database.run` is one message and one commit: PostgreSQL makes the entry and the statement one transaction.
 """
 
+import logging
+import os
 import re
 import select
+import socket
 import threading
 import time
 from collections import deque
@@ -12,8 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
+from weakref import WeakSet
 
 import psycopg2
 from psycopg2 import errorcodes
@@ -42,6 +46,10 @@ READER_TIMEOUT_MS = 60_000
 """So long a reader of a long export may fall silent."""
 IDLE_S = 30.0
 """A connection beyond the first that was not needed for so long is closed: each costs PostgreSQL some 10 MB."""
+LOOK_EVERY_S = 2.0
+SLACK_S = 1.0
+
+log = logging.getLogger(__name__)
 
 Row = tuple[Any, ...]
 _T = TypeVar("_T")
@@ -93,16 +101,21 @@ def uuids(ids: Sequence[str]) -> str:
 class Database:
     """Where `run` goes. Safe to share between threads, which borrow the connection that was used last; connect only after a fork.
 
-    Raises Unavailable when PostgreSQL is away, too slow or locked: nothing was saved.
+    Raises Unavailable when PostgreSQL is away, too slow or locked: nothing was saved, unless it says that nobody knows.
     """
 
-    def __init__(self, url: str, application: str, timeout_ms: int = STATEMENT_TIMEOUT_MS) -> None:
+    def __init__(
+        self, url: str, application: str, timeout_ms: int = STATEMENT_TIMEOUT_MS, *, watched: bool = False
+    ) -> None:
+        """`watched`: a PostgreSQL that hangs is an outage, too, at the cost of a thread that looks now and then. For who answers
+        people; a loop says `process.goes_on`."""
         self._url = url
         self._application = application
         self._timeout_ms = timeout_ms
         self._idle: deque[_Link] = deque()  # the last used is the last; what a deque does is one step for all threads
         self._pinned = threading.local()
         self._closer: threading.Timer | None = None
+        self._watch = _Watch() if watched else None
 
     def run(self, statement: Statement, entry: Entry = NOBODY, /, **values: object) -> list[Row]:
         """The rows of `statement`, run after `entry` in the same message and the same transaction."""
@@ -133,13 +146,13 @@ class Database:
     def at_one_moment(self, entry: Entry) -> Iterator["Moment"]:
         """A look at everything as it is now, however long it takes, over a connection of its own that ends with the block."""
         with _as_ours():
-            connection = connect(self._url, self._application, self._timeout_ms)
+            link = self._connected()
         try:
-            moment = Moment(connection, max(READER_TIMEOUT_MS, self._timeout_ms))
+            moment = Moment(link, max(READER_TIMEOUT_MS, self._timeout_ms))
             moment.begin(entry)
             yield moment
         finally:
-            connection.close()
+            link.connection.close()
 
     @contextmanager
     def patient(self, timeout_ms: int) -> Iterator["Database"]:
@@ -148,6 +161,7 @@ class Database:
         A message's time begins to count before its first statement could say otherwise.
         """
         database = Database(self._url, self._application, timeout_ms)
+        database._watch = self._watch
         try:
             yield database
         finally:
@@ -169,10 +183,12 @@ class Database:
         try:
             with _as_ours():
                 if pinned := getattr(self._pinned, "link", None):
-                    return use(pinned)
+                    with pinned:
+                        return use(pinned)
                 link = self._take()
                 try:
-                    return use(link)
+                    with link:
+                        return use(link)
                 finally:
                     self._give_back(link)
         finally:
@@ -184,7 +200,13 @@ class Database:
                 if (link := self._idle.pop()).is_alive():
                     return link
                 link.connection.close()
-        return _Link(connect(self._url, self._application, self._timeout_ms))
+        return self._connected()
+
+    def _connected(self) -> "_Link":
+        link = _Link(connect(self._url, self._application, self._timeout_ms), self._timeout_ms)
+        if self._watch:
+            self._watch.over(link)
+        return link
 
     def _give_back(self, link: "_Link") -> None:
         if not link.is_free():
@@ -217,45 +239,54 @@ class Database:
 class Moment:
     """One transaction that sees nothing of what others do meanwhile."""
 
-    def __init__(self, connection: Connection, may_be_idle_ms: int) -> None:
-        self._connection = connection
+    def __init__(self, link: "_Link", may_be_idle_ms: int) -> None:
+        self._link = link
         self._may_be_idle_ms = may_be_idle_ms
 
     def begin(self, entry: Entry) -> None:
-        with _as_ours(), self._connection.cursor() as cursor:
+        with _as_ours(), self._link as link, link.connection.cursor() as cursor:
             patience = f"SET LOCAL idle_in_transaction_session_timeout = {self._may_be_idle_ms}"
             cursor.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ; {patience}; {entry.sql.rstrip('; ')}", entry.values)
 
     def pages(self, query: str, size: int) -> Iterator[list[Row]]:
         """The rows of a query, so many at a time: neither we nor PostgreSQL hold them all."""
-        with _as_ours(), self._connection.cursor() as cursor:
+        with _as_ours(), self._link as link, link.connection.cursor() as cursor:
             cursor.execute(f"DECLARE page NO SCROLL CURSOR FOR {query}")
         while rows := self._fetch(size):
             yield rows
-        with _as_ours(), self._connection.cursor() as cursor:
+        with _as_ours(), self._link as link, link.connection.cursor() as cursor:
             cursor.execute("CLOSE page")
 
     def rows(self, query: str | Composable) -> list[Row]:
         """All rows of a query that has few."""
         _messages.inc()
-        with _as_ours(), self._connection.cursor() as cursor:
+        with _as_ours(), self._link as link, link.connection.cursor() as cursor:
             cursor.execute(query)
             return cursor.fetchall()
 
     def _fetch(self, size: int) -> list[Row]:
         _messages.inc()
-        with _as_ours(), self._connection.cursor() as cursor:
+        with _as_ours(), self._link as link, link.connection.cursor() as cursor:
             cursor.execute("FETCH %s FROM page", (size,))
             return cursor.fetchall()
 
 
 class _Link:
-    """One connection and the names of what is prepared on it."""
+    """One connection and the names of what is prepared on it; a block in which it is asked something."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, timeout_ms: int) -> None:
         self.connection = connection
         self.free_since = 0.0  # time.monotonic()
         self._prepared: set[str] = set()
+        self._patience_s = (LOCK_TIMEOUT_MS + timeout_ms) / 1000 + SLACK_S
+        self._asked_at: float | None = None
+
+    def __enter__(self) -> Self:
+        self._asked_at = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._asked_at = None
 
     def run(self, statement: Statement, entry: Entry, values: Mapping[str, object]) -> list[Row]:
         with self.connection.cursor() as cursor:
@@ -278,10 +309,47 @@ class _Link:
         """False when closed, or when whoever had it was interrupted in the middle of a message."""
         return not self.connection.closed and self.connection.get_transaction_status() == TRANSACTION_STATUS_IDLE
 
+    def is_overdue(self) -> bool:
+        """Whether PostgreSQL would have given up by itself, if it were going."""
+        asked_at = self._asked_at
+        return asked_at is not None and time.monotonic() - asked_at > self._patience_s
+
+    def cut(self) -> None:
+        """Ends it under whoever waits for its answer; from any thread."""
+        with suppress(psycopg2.Error, OSError), socket.socket(fileno=os.dup(self.connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
+
     def _prepare(self, cursor: Cursor, statement: Statement) -> None:
         if statement.name not in self._prepared:
             cursor.execute(statement.prepare)
             self._prepared.add(statement.name)
+
+
+class _Watch:
+    """Cuts links whose answer is overdue. A stopped process and a dead disk heed no time-out of PostgreSQL's, the network is well, and
+    libpq waits for ever; its asynchronous side would end a wait, and costs every message that is answered."""
+
+    def __init__(self) -> None:
+        self._links: WeakSet[_Link] = WeakSet()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def over(self, link: _Link) -> None:
+        """From now on. The thread begins with the first one: connections are made after a fork only."""
+        with self._lock:
+            self._links.add(link)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look, name="overdue", daemon=True)
+                self._thread.start()
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(LOOK_EVERY_S)
+            with self._lock:
+                overdue = [link for link in self._links if link.is_overdue()]
+            for link in overdue:
+                log.error("PostgreSQL hangs: an answer is overdue, and waited for no longer")
+                link.cut()
 
 
 def connect(url: str, application: str, timeout_ms: int = STATEMENT_TIMEOUT_MS) -> Connection:
@@ -336,6 +404,11 @@ def _error(error: psycopg2.Error) -> DosetteError | None:
         return Changed("somebody else stored the same at the same time; read it again and repeat")
     if code is not None and code[:2] == errorcodes.CLASS_DATA_EXCEPTION:
         return Invalid(f"a value can't be stored: {error.diag.message_primary}")
+    if code is None and error.cursor is not None:  # it was asked, and the line ended
+        return Unavailable(
+            "the database went away before it answered; whether it saved anything is not known: "
+            "look, or ask the same again with the same Idempotency-Key"
+        )
     if code is None or code[:2] in _OUTAGES or code in _TOO_SLOW:
         return Unavailable("the database is out of reach; nothing was saved, try again in a few seconds")
     return None

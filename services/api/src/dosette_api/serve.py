@@ -21,7 +21,7 @@ def application() -> Flask:
     arm(common.faults)
     secret = env.optional("DOSETTE_SECRET")
     outside = Household(
-        Database(env.text("DATABASE_URL"), "dosette-api"),
+        Database(env.text("DATABASE_URL"), "dosette-api", watched=True),
         clock_from(common.clock_file),
         redis_url=env.optional("REDIS_URL"),
         link_key=env.optional("DOSETTE_LINK_KEY"),
