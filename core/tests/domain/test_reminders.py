@@ -82,6 +82,12 @@ def test_it_nags_by_kind_or_as_the_schedule_says():
     assert _next(replace(DOSE, nag_minutes=7)) == NOON + timedelta(minutes=7)
 
 
+def test_a_nag_falls_on_a_whole_minute_so_that_it_shares_the_message_of_what_falls_due_then():
+    assert _next(DOSE, NOON + timedelta(milliseconds=20)) == NOON + NAG
+    assert _next(DOSE, NOON + timedelta(seconds=31)) == NOON + NAG + timedelta(minutes=1)
+    assert _next(replace(DOSE, nag_minutes=1), NOON + timedelta(seconds=29)) == NOON + timedelta(minutes=1)
+
+
 def test_nagging_is_bounded_but_each_person_of_the_ladder_is_told():
     tired = replace(DOSE, tellings=MOST_TELLINGS)
 

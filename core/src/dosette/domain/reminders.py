@@ -251,11 +251,16 @@ def _next(reminder: Reminder, now: datetime, wakes_at: datetime | None) -> datet
         return wakes_at
     moments = [second_at(reminder.late_at), third_at(reminder.late_at, reminder.closes_at)]
     if reminder.tellings + 1 < MOST_TELLINGS:
-        moments.append(now + reminder.nag)
+        moments.append(_whole_minute(now + reminder.nag))
     if wakes_at:
         moments.append(wakes_at)
     coming = [moment for moment in moments if now < moment < reminder.closes_at]
     return min(coming, default=reminder.closes_at + timedelta(seconds=1))
+
+
+def _whole_minute(at: datetime) -> datetime:
+    """The nearest: doses fall due on whole minutes, and a nag then shares their message."""
+    return (at + timedelta(seconds=30)).replace(second=0, microsecond=0)
 
 
 # What a message says
