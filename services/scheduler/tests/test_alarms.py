@@ -9,11 +9,19 @@ import pytest
 from redis import Redis
 
 from conftest import Home
-from dosette.actions import devices
+from dosette.actions import alarms, devices
 from dosette.actions.devices import ServerKeys
 from dosette.bus import Bus, connect
 from dosette.contracts.names import frame_key
-from dosette.domain.reminders import BACKUP_OLD, DISK_FILLING, DISK_FULL, LOW_STOCK, PANEL_SILENT, REDIS_AWAY
+from dosette.domain.reminders import (
+    BACKUP_OLD,
+    DISK_FILLING,
+    DISK_FULL,
+    LOW_STOCK,
+    PANEL_SILENT,
+    REDIS_AWAY,
+    SCHEDULER_AWAY,
+)
 from dosette.storage.connection import Database
 from dosette.storage.connection import connect as connect_database
 from dosette.testing import NOON
@@ -69,6 +77,12 @@ def test_an_alarm_from_before_a_restart_is_ended_too(
     watch.look(AWAY_FOR, answered=False)
 
     watch.alarms = Alarms(database_of("scheduler"), Bus(redis), lambda: 0.5)
+
+    assert watch.look() == []
+
+
+def test_a_scheduler_that_leads_ends_the_alarm_that_none_does(watch: Watch, database_of: Callable[[str], Database]):
+    alarms.raise_everywhere(database_of("worker"), SCHEDULER_AWAY, NOON)
 
     assert watch.look() == []
 

@@ -69,6 +69,15 @@ class Scene:
         self.desk = Desk(self.database_of("worker"), channels, lambda: self.now)
         return self.desk
 
+    def sweep_after_long(self) -> None:
+        """What the desk does when it has seen nothing new for long, to its end."""
+        assert self.desk is not None
+        self.desk._swept_at = self.desk._led_at = float("-inf")
+        self.desk.turn(Event())
+        while self.desk._under_way:
+            self.desk._listen(1)
+            self.desk._record()
+
     def told(self, address: str = "bruno.jsonl") -> list[dict[str, object]]:
         path = self.folder / address
         return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
@@ -234,3 +243,35 @@ def test_of_a_foreign_job_people_are_told_once(scene: Scene):
         desk.turn(Event())
 
     assert scene.database_of("api").run(_ALARMS, scene.home.console) == [("foreign_job",)]
+
+
+_LEASE = Statement(
+    "a_scheduler_leads", "UPDATE scheduler_lease SET until = %(until)s RETURNING until", until="timestamptz"
+)
+
+
+def test_while_no_scheduler_leads_the_desk_tells_what_is_due_and_that_it_is_so(scene: Scene):
+    scene.contact()
+    day = [DUE + timedelta(hours=each) for each in range(24)]
+    for due in day:
+        scene.home.dose(due)
+    scene.open()
+
+    for scene.now in [NOON, *day]:
+        scene.sweep_after_long()
+
+    lines = scene.told()
+    assert [line["at"] for line in lines if line["kind"] == "due"] == [due.isoformat() for due in day]
+    assert scene.database_of("api").run(_ALARMS, scene.home.console) == [("scheduler_away",)]
+
+
+def test_while_a_scheduler_leads_the_desk_leaves_what_is_due_to_it(scene: Scene):
+    scene.contact()
+    scene.home.dose(DUE)
+    scene.open()
+
+    for seconds in range(3):
+        scene.database_of("scheduler").run(_LEASE, until=DUE + timedelta(seconds=15 + seconds))
+        scene.sweep_after_long()
+
+    assert scene.statuses() == []

@@ -149,6 +149,12 @@ def lead(database: Database, holder: str, now: datetime) -> int | None:
     return rows[0][0] if rows else None
 
 
+def led_until(database: Database) -> datetime:
+    """Until when a scheduler last said that it leads."""
+    until: datetime = database.one(sql.LEASED_UNTIL)[0]
+    return until
+
+
 def _patience(attempts: int) -> timedelta:
     return timedelta(seconds=_TRY_AGAIN_S * _TRY_AGAIN_TIMES ** max(0, attempts - 1))
 

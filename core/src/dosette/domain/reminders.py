@@ -14,6 +14,7 @@ BACKUP_OLD, PANEL_SILENT, CLOCK_WRONG, REDIS_AWAY = "backup_old", "panel_silent"
 DISK_FILLING, DISK_FULL = "disk_filling", "disk_full"
 BACKUP_FAILED, RESTORED = "backup_failed", "restored"
 FOREIGN_JOB = "foreign_job"
+SCHEDULER_AWAY = "scheduler_away"
 NOT_BELIEVED, TIME_UNSURE = "not_believed", "time_unsure"
 ALARMS = (
     LOW_STOCK,
@@ -25,6 +26,7 @@ ALARMS = (
     PANEL_SILENT,
     CLOCK_WRONG,
     REDIS_AWAY,
+    SCHEDULER_AWAY,
     DISK_FILLING,
     FOREIGN_JOB,
     NOT_BELIEVED,
@@ -340,9 +342,10 @@ _RANK = {
     CLOCK_WRONG: 8,
     PANEL_SILENT: 9,
     FOREIGN_JOB: 10,
-    REDIS_AWAY: 11,
-    BACKUP_FAILED: 12,
-    BACKUP_OLD: 13,
+    SCHEDULER_AWAY: 11,
+    REDIS_AWAY: 12,
+    BACKUP_FAILED: 13,
+    BACKUP_OLD: 14,
 }
 _ALARM_TEXTS = {
     COULD_NOT_REMIND: "Dosette could not remind of a dose: look at the reminders in the pages",
@@ -354,6 +357,7 @@ _ALARM_TEXTS = {
     DISK_FILLING: "the server's disk is more than 85 % full: make room before doses can't be saved any more",
     DISK_FULL: "the server's disk is more than 95 % full: make room now, or doses can't be saved",
     FOREIGN_JOB: "somebody put a job into the server's queue that is none of Dosette's; it was refused: look who reaches Redis",
+    SCHEDULER_AWAY: "the scheduler does nothing: reminders go on for a week at most, panels don't hear of changes: look at its log",
     REDIS_AWAY: "Redis is out of reach: reminders go on more slowly, panels don't hear of changes",
 }
 _PANEL_TEXTS = {

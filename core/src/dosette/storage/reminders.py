@@ -255,6 +255,8 @@ LEAD = Statement(
     now="timestamptz",
 )
 
+LEASED_UNTIL = Statement("scheduler_leased_until", "SELECT until FROM scheduler_lease")
+
 RAISE = Statement(
     "raise_alarm",
     "SELECT raise_alarm(%(household)s, %(kind)s, %(about)s, %(detail)s, %(now)s)",

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from dosette.actions import alarms, devices
 from dosette.bus import Bus, BusDown
-from dosette.domain.reminders import BACKUP_OLD, DISK_FILLING, DISK_FULL, PANEL_SILENT, REDIS_AWAY
+from dosette.domain.reminders import BACKUP_OLD, DISK_FILLING, DISK_FULL, PANEL_SILENT, REDIS_AWAY, SCHEDULER_AWAY
 from dosette.metrics import gauge
 from dosette.storage.connection import Database
 
@@ -55,6 +55,7 @@ class Alarms:
         if self._looked_at and self._looked_at <= now < self._looked_at + LOOK_EVERY:
             return
         self._looked_at = now
+        alarms.end_everywhere(self._database, SCHEDULER_AWAY, "it is back")
         self._look_at_stock(now)
         self._look_at_backups(now)
         self._look_at_the_disk(now)

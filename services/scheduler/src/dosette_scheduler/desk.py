@@ -2,7 +2,7 @@
 
 One thread speaks to PostgreSQL; each channel has threads of its own, so that one that hangs holds up no other. It claims no more
 than the lanes have room for, so that a lease never runs out in a queue. Whatever nobody rang for is found every five seconds:
-so it works without Redis, too.
+so it works without Redis, too; and without a scheduler, for whose telling it stands in.
 """
 
 import logging
@@ -20,7 +20,7 @@ from dosette.actions import alarms, reminders
 from dosette.actions.reminders import LEASE, ClaimedDelivery, Sent
 from dosette.clock import Clock, longest_wait_s
 from dosette.domain.errors import Unavailable
-from dosette.domain.reminders import FOREIGN_JOB, wording
+from dosette.domain.reminders import FOREIGN_JOB, SCHEDULER_AWAY, wording
 from dosette.faults import fp
 from dosette.metrics import counter, gauge, histogram
 from dosette.storage.connection import Database
@@ -33,6 +33,8 @@ RETRY_S = 1.0
 STUCK_AFTER_S = 45.0
 """So long a message may be on its way, or the desk busy, before the process is no longer well."""
 CLOSING_S = 8.0
+LEADERLESS_S = 60.0
+"""So long the scheduler's lease (15 s) may stay as it is. By what elapses here: clocks may be wrong, or moved."""
 
 log = logging.getLogger(__name__)
 OUTCOMES = ("delivered", "failed", "parked")
@@ -42,6 +44,7 @@ _lag = histogram(
     "From the moment at which somebody was to be told, to the message's arrival",
     buckets=(0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 600),
 )
+_stands_in = gauge("dosette_worker_stands_in", "1 while no scheduler leads and this worker tells what is due")
 _under_way = gauge("dosette_deliveries_under_way", "Messages that were claimed and not recorded", ("channel",))
 
 Links = Callable[[ClaimedDelivery], tuple[Action, ...]]
@@ -71,6 +74,8 @@ class Desk:
     _hungry: set[str] = field(default_factory=set)
     _suspects: set[str] = field(default_factory=set)
     _swept_at: float = float("-inf")
+    _led_until: datetime | None = None
+    _led_at: float = field(default_factory=time.monotonic)
     _hasty_until: float = field(default_factory=lambda: time.monotonic() + HASTY_FOR_S)
 
     def __post_init__(self) -> None:
@@ -174,6 +179,8 @@ class Desk:
             self._hand_out(reminders.claim(self.database, sorted(self._known), free, now), free, now)
             self._known.clear()
         is_time = time.monotonic() >= self._swept_at + self._sweep_s()
+        if is_time:
+            self._stand_in(now)
         if is_time or any(self._has_room(each) for each in self._hungry):
             self._hungry.clear()
             free = self._free()
@@ -182,6 +189,19 @@ class Desk:
             self._look_for_suspects(now)
         if is_time:
             self._swept_at = time.monotonic()
+
+    def _stand_in(self, now: datetime) -> None:
+        """While no scheduler leads, this desk turns what is due into messages, and people are told why panels hear nothing. Several
+        desks at once do no harm."""
+        until = reminders.led_until(self.database)
+        if until != self._led_until:
+            self._led_until, self._led_at = until, time.monotonic()
+        leaderless = time.monotonic() - self._led_at >= LEADERLESS_S
+        _stands_in.set(leaderless)
+        if leaderless:
+            alarms.raise_everywhere(self.database, SCHEDULER_AWAY, now)
+            while reminders.tell_due(self.database, now) is not None:
+                self.progress = time.monotonic()
 
     def _tell_of_strangers(self) -> None:
         """Once, until somebody dismisses it."""
