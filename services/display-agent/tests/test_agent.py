@@ -22,7 +22,6 @@ from dosette_display.keys import Gesture, Screen, Wiring
 from dosette_display.lamp import Light
 from dosette_display.panels import PanelFault
 from dosette_display.plan_store import PlanStore
-from dosette_display.words import PLAN_REFUSED
 
 MINUTE = timedelta(minutes=1)
 
@@ -733,7 +732,8 @@ def test_the_plan_before_a_pairing_is_no_trouble_while_the_next_is_awaited(desk)
     desk.redraw()
     assert desk.title == "No plan yet"
     desk.now += timedelta(seconds=10)
-    assert desk.agent._state(desk.now).trouble == PLAN_REFUSED
+    desk.redraw()
+    assert desk.title == "PLAN REFUSED"
 
 
 def test_new_keys_in_a_plan_are_taken_over_with_the_key_that_it_was_signed_with(desk):

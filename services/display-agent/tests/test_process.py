@@ -13,7 +13,7 @@ import pytest
 
 from dosette.bus import Bus, connect
 from dosette.contracts.names import frame_key
-from dosette.testing import a_dose
+from dosette.testing import a_dose, a_plan
 from dosette_display import words
 from dosette_local.ports import free_port
 from dosette_local.servers.valkey import Valkey
@@ -224,6 +224,21 @@ def test_a_redis_that_was_away_hears_everything_within_ten_seconds(kitchen, tmp_
 
         kitchen.eventually(lambda: kitchen.presses() and kitchen.frame(), within_s=10)
         client.close()
+
+
+def test_a_panel_that_was_revoked_while_it_was_off_says_that_it_is_not_let_in(kitchen, sealed):
+    device_id = json.loads((kitchen.folder / "device.json").read_text())["device_id"]
+    (kitchen.folder / "plan.json").write_bytes(sealed(a_plan(issued_at=datetime.now(UTC) - timedelta(days=8))))
+    kitchen.bus.expel_device(device_id)
+    kitchen.start()
+    picture = kitchen.folder / "panel.png"
+    kitchen.eventually(picture.exists)
+    before = picture.read_bytes()
+    assert kitchen.press("take")[1].endswith("the screen says NOT UP TO DATE")
+
+    kitchen.eventually(lambda: picture.read_bytes() != before, within_s=60)
+
+    assert kitchen.press("take")[1].endswith("the screen says NOT ADMITTED")
 
 
 def test_a_moved_clock_moves_the_screen_and_the_press(kitchen):

@@ -100,6 +100,13 @@ def test_the_first_picture_after_a_start_is_a_full_refresh():
     assert refresh.mode(Past(), at(5), supports_partial=True, is_there=False) == "full"
 
 
+def test_what_the_first_picture_says_is_corrected_at_once():
+    waiting = Page("No plan yet", alarm=True)
+    past = refresh.refreshed(Past(), waiting, at(5), "full")
+
+    assert refresh.wait_s(past, replace(waiting, title="NOT ADMITTED"), at(35)) == 0
+
+
 def test_the_night_begins_at_three_by_the_clock_on_the_wall():
     before, after = (datetime(2026, 7, 4, hour, minute, tzinfo=UTC) for hour, minute in ((0, 59), (1, 1)))
 

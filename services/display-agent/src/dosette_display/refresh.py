@@ -76,8 +76,8 @@ def mode(past: Past, moment: Moment, supports_partial: bool, is_there: bool) -> 
 
 
 def refreshed(past: Past, page: Page, moment: Moment, mode: Mode) -> Past:
-    """After a picture of this page came to the panel."""
-    retitled = page.title != past.page.title and _mean_the_same(past.page, page)
+    """After a picture of this page came to the panel. The first one's title is none that came and may go."""
+    retitled = bool(past.page.title) and page.title != past.page.title and _mean_the_same(past.page, page)
     return Past(
         page=page,
         refreshed_s=moment.elapsed_s,
