@@ -9,7 +9,7 @@ import pytest
 from dosette import testing
 from dosette.contracts.plan import Plan
 from dosette.testing import NOON, a_dose, a_press
-from dosette_display import agent
+from dosette_display import agent, words
 from dosette_display.keys import Act, Screen
 from dosette_display.page import Mark, Notice, State, View
 from dosette_display.telling import changes_at, page_of
@@ -211,6 +211,15 @@ def test_a_panel_that_is_offline_for_long_is_not_up_to_date():
     plan = a_plan(a_dose(), issued_at=NOON - 2 * HOUR)
 
     assert page_of(plan, NOON, State(offline_since=plan.issued_at)).title == "NOT UP TO DATE"
+
+
+@pytest.mark.parametrize("trouble", [words.CARD_FULL, words.PLAN_REFUSED])
+def test_what_is_wrong_with_the_panel_itself_goes_before_that_it_is_offline(trouble):
+    plan = a_plan(a_dose(), issued_at=NOON - 20 * MINUTE)
+
+    page = page_of(plan, NOON, State(offline_since=plan.issued_at, trouble=trouble))
+
+    assert (page.title, page.lines[0]) == (trouble[0], "May lack doses taken by phone.")
 
 
 def test_a_panel_that_is_not_let_in_says_so_and_goes_on_reminding():

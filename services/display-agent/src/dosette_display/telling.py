@@ -143,6 +143,8 @@ def _told(plan: Plan, now: datetime, zone: ZoneInfo, state: State) -> Page:
     if page.screen in _CALM:
         return page
     offline, gaps = _offline(now, zone, state)
+    if offline and state.trouble:
+        offline = state.trouble[0]  # graver, and what else is said is said below
     if page.screen not in _HOMES:
         return replace(page, title=offline or page.title, alarm=page.alarm or bool(offline))
     grave, warnings = _warned(plan, zone, state, page)
