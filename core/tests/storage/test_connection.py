@@ -2,12 +2,13 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 
 import psycopg2
 import psycopg2.extensions
@@ -168,6 +169,22 @@ def test_a_look_at_everything_does_not_wait_for_ever_for_a_server_that_hangs(hom
                 moment.rows("SELECT 1")
         finally:
             os.kill(backend, signal.SIGCONT)
+
+
+def test_those_who_ask_right_after_one_who_waited_in_vain_are_told_at_once():
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        database = Database(f"postgresql://nobody@127.0.0.1:{mute.getsockname()[1]}/none", "test")
+
+        waited = [_until_refused(database) for _ in range(10)]
+
+    assert sum(waited[1:]) < waited[0]
+
+
+def _until_refused(database: Database) -> float:
+    began = monotonic()
+    with pytest.raises(Unavailable):
+        database.ping()
+    return monotonic() - began
 
 
 def test_a_server_that_is_not_there_is_an_outage(server: Server):

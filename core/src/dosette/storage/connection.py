@@ -47,6 +47,9 @@ READER_TIMEOUT_MS = 60_000
 IDLE_S = 30.0
 """A connection beyond the first that was not needed for so long is closed: each costs PostgreSQL some 10 MB."""
 LOOK_EVERY_S = 2.0
+SLOW_TO_REFUSE_S, REFUSED_FOR_S = 1.0, 1.0
+"""Whoever asks in the second after a connection was waited for in vain need not wait as well: they would queue."""
+_AWAY = "the database is out of reach; nothing was saved, try again in a few seconds"
 SLACK_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -116,6 +119,7 @@ class Database:
         self._pinned = threading.local()
         self._closer: threading.Timer | None = None
         self._watch = _Watch() if watched else None
+        self._refused_until = 0.0  # time.monotonic()
 
     def run(self, statement: Statement, entry: Entry = NOBODY, /, **values: object) -> list[Row]:
         """The rows of `statement`, run after `entry` in the same message and the same transaction."""
@@ -203,7 +207,15 @@ class Database:
         return self._connected()
 
     def _connected(self) -> "_Link":
-        link = _Link(connect(self._url, self._application, self._timeout_ms), self._timeout_ms)
+        began = time.monotonic()
+        if began < self._refused_until:
+            raise Unavailable(_AWAY)
+        try:
+            link = _Link(connect(self._url, self._application, self._timeout_ms), self._timeout_ms)
+        except psycopg2.OperationalError:
+            if time.monotonic() > began + SLOW_TO_REFUSE_S:
+                self._refused_until = time.monotonic() + REFUSED_FOR_S
+            raise
         if self._watch:
             self._watch.over(link)
         return link
@@ -410,7 +422,7 @@ def _error(error: psycopg2.Error) -> DosetteError | None:
             "look, or ask the same again with the same Idempotency-Key"
         )
     if code is None or code[:2] in _OUTAGES or code in _TOO_SLOW:
-        return Unavailable("the database is out of reach; nothing was saved, try again in a few seconds")
+        return Unavailable(_AWAY)
     return None
 
 
