@@ -26,6 +26,7 @@ from dosette_bench.figures import percentile
 from dosette_bench.stack import Stack, of_its_own
 from tests.chaos.history import History, read
 from tests.chaos.invariants import first_told, seen_twice, violations
+from tests.chaos.recovery import Blow, recoveries
 from tests.chaos.scene import Clients, plant, schedule_critical
 
 PARTS = ("scheduler", "worker", "api", "display-agent", "postgresql", "redis")
@@ -39,16 +40,6 @@ RECOVERY_P99_S = 10.0
 BACK_WITHIN_S = 60.0
 SHOWN = 5
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-
-
-@dataclass(frozen=True)
-class Blow:
-    """`how` is kill, stop (and go on after `for_s`) or wipe (FLUSHALL)."""
-
-    at_s: float
-    part: str
-    how: str
-    for_s: float = 0.0
 
 
 @dataclass
@@ -221,7 +212,7 @@ def _outcome(seed: int, history: History, struck: Sequence[tuple[Blow, datetime]
         broken["answers"] = clients.wrong
     due = {dose.id: dose.due_at for dose in history.doses}
     lags = sorted((at - due[dose]).total_seconds() for dose, at in told.items() if dose in due)
-    recoveries = sorted(_recoveries(told, due, struck), key=lambda each: each[1])
+    recovered = sorted(recoveries(told, due, struck), key=lambda each: each[1])
     return Outcome(
         seed=seed,
         when=history.until.isoformat(timespec="seconds"),
@@ -234,28 +225,10 @@ def _outcome(seed: int, history: History, struck: Sequence[tuple[Blow, datetime]
         doubled=len(broken.get("once", ())) + len(broken.get("I4", ())),
         seen_twice=seen_twice(history),
         due_to_told=_spread(lags),
-        recovery=_spread([took_s for _, took_s in recoveries]),
-        slowest=[f"{took_s:.1f} s after {_named(blow)}" for blow, took_s in reversed(recoveries[-SHOWN:])],
+        recovery=_spread([took_s for _, took_s in recovered]),
+        slowest=[f"{took_s:.1f} s after {blow.named()}" for blow, took_s in reversed(recovered[-SHOWN:])],
         violations=broken,
     )
-
-
-def _recoveries(
-    told: dict[str, datetime], due: dict[str, datetime], struck: Sequence[tuple[Blow, datetime]]
-) -> list[tuple[Blow, float]]:
-    """Seconds from each blow (from its end, when a part was stopped) until a dose that fell due after it was told."""
-    found = []
-    after = sorted((at, told[dose]) for dose, at in due.items() if dose in told)
-    for blow, struck_at in struck:
-        at = struck_at + timedelta(seconds=blow.for_s)
-        if told_at := next((told_at for due_at, told_at in after if due_at >= at), None):
-            found.append((blow, (told_at - at).total_seconds()))
-    return found
-
-
-def _named(blow: Blow) -> str:
-    lasting = f" for {blow.for_s:.1f} s" if blow.for_s else ""
-    return f"{blow.how} {blow.part}{lasting} at {blow.at_s:.1f} s"
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from dosette.actions import households
-from dosette.actions.reminders import LEASE
+from dosette.actions.reminders import DECIDING_LEASE
 from dosette.domain.schedules import HORIZON
 from dosette.testing import NOON, a_step
 from tests.chaos.invariants import seen_twice, violations
@@ -31,7 +31,7 @@ def test_what_is_planned_and_due_is_there_and_told_though_the_scheduler_is_struc
 
     struck = parts.start("scheduler", f"{point}:{kind}" if ":" in kind else f"{point}:{kind}:{number}")
     parts.strike(struck, kind)
-    parts.clock.move(LEASE)
+    parts.clock.move(DECIDING_LEASE)
     parts.start("worker")
     parts.eventually(parts.told)
 

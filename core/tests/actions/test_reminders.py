@@ -12,7 +12,7 @@ import pytest
 from conftest import Home, found_home
 from dosette.actions import alarms, doses, households, reminders
 from dosette.actions.doses import Taking
-from dosette.actions.reminders import LEAD, LEASE, MOST_ATTEMPTS, ClaimedDelivery, Sent
+from dosette.actions.reminders import DECIDING_LEASE, LEAD, LEASE, MOST_ATTEMPTS, ClaimedDelivery, Sent
 from dosette.domain.reminders import BACKUP_OLD, COULD_NOT_REMIND, NAG, second_at
 from dosette.storage.connection import Database, connect
 from dosette.testing import NOON, a_step
@@ -79,10 +79,10 @@ def test_two_schedulers_at_once_make_one_message(home: Home, outbox: Outbox):
 
 def test_a_scheduler_that_died_while_telling_is_followed_by_one_that_tells(home: Home, outbox: Outbox):
     home.dose(DUE)
-    outbox.ask("UPDATE reminders SET lease = gen_random_uuid(), leased_until = %s", DUE + LEASE)
+    outbox.ask("UPDATE reminders SET lease = gen_random_uuid(), leased_until = %s", DUE + DECIDING_LEASE)
 
-    assert outbox.rung(DUE + LEASE / 2) == []
-    assert len(outbox.rung(DUE + LEASE)) == 1
+    assert outbox.rung(DUE + DECIDING_LEASE / 2) == []
+    assert len(outbox.rung(DUE + DECIDING_LEASE)) == 1
 
 
 def test_what_is_told_late_is_late_since_it_was_to_be_told_and_not_since_its_message_was_made(

@@ -11,7 +11,7 @@ from rq.serializers import JSONSerializer
 
 from conftest import Home
 from dosette.actions import households, reminders, schedules
-from dosette.actions.reminders import LEASE, Rung
+from dosette.actions.reminders import DECIDING_LEASE, Rung
 from dosette.contracts.names import DELIVERIES_QUEUE
 from dosette.faults import InjectedFault, arm
 from dosette.storage.connection import Database
@@ -38,7 +38,7 @@ def test_a_scheduler_that_fails_between_lease_and_telling_is_followed_by_one_tha
         reminders.tell_due(database_of("scheduler"), DUE)
     arm(None)
 
-    assert len(reminders.tell_due(database_of("scheduler"), DUE + LEASE) or []) == 1
+    assert len(reminders.tell_due(database_of("scheduler"), DUE + DECIDING_LEASE) or []) == 1
 
 
 def test_a_message_whose_bell_was_lost_is_found_by_a_sweep(

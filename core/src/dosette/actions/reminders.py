@@ -17,6 +17,9 @@ from dosette.storage.connection import Database, Row, Statement, uuids
 
 BATCH = 200
 LEASE = timedelta(seconds=10)
+"""So long a delivery is one worker's, who may wait for a channel's answer."""
+DECIDING_LEASE = timedelta(seconds=3)
+"""So long a reminder is one scheduler's, who only decides whom to tell: that takes milliseconds."""
 MOST_ATTEMPTS = 5
 LEAD = timedelta(seconds=15)
 BACKUP_OLD_AFTER = timedelta(hours=26)
@@ -83,7 +86,7 @@ def tell_due(database: Database, now: datetime) -> list[Rung] | None:
     None when nothing was due. Killed in between, the lease ends and another one tells.
     """
     lease, minute = str(uuid4()), now.replace(second=0, microsecond=0)
-    values = {"lease": lease, "until": now + LEASE, "minute": minute, "most": MOST_ATTEMPTS, "limit": BATCH}
+    values = {"lease": lease, "until": now + DECIDING_LEASE, "minute": minute, "most": MOST_ATTEMPTS, "limit": BATCH}
     rows = database.run(sql.LEASE_DUE, **values, now=now)
     if not rows:
         return None
