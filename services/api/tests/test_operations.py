@@ -1,6 +1,8 @@
 """Alive, ready, metrics, panels, and the description."""
 
+import socket
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from redis import Redis
 from conftest import Home
 from dosette.actions import devices
 from dosette.actions.devices import ServerKeys
+from dosette.bus import ANSWER_TIMEOUT_S
 from dosette.contracts.names import frame_key
 from dosette.storage.connection import Database
 from dosette.testing import NOON
@@ -75,6 +78,18 @@ def test_a_picture_without_redis_is_an_outage(home: Home, database_of: Callable[
     told = client.get(f"/api/v1/devices/{device_id}/frame.png", headers={"Authorization": f"Bearer {home.token}"})
 
     assert told.status_code == 503
+
+
+def test_a_redis_that_hangs_holds_up_a_picture_for_a_moment_only(
+    home: Home, database_of: Callable[[str], Database], device_id: str
+):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        client = _client(database_of("api"), f"redis://127.0.0.1:{mute.getsockname()[1]}/0")
+        began = monotonic()
+
+        told = client.get(f"/api/v1/devices/{device_id}/frame.png", headers={"Authorization": f"Bearer {home.token}"})
+
+    assert (told.status_code, monotonic() - began < ANSWER_TIMEOUT_S / 2) == (503, True)
 
 
 def test_the_description_is_valid_openapi_3_1(api: Any):

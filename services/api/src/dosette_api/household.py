@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from dosette.bus import Bus
 
 NAME = "dosette"
+REDIS_ANSWERS_S = 1.0
+"""Who looks at panels through a Redis that hangs must not hold up those who take a dose: there are few threads."""
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Household:
             return None
         from dosette.bus import Bus, connect
 
-        return Bus(connect(self.redis_url))
+        return Bus(connect(self.redis_url, answer_s=REDIS_ANSWERS_S))
 
 
 def household() -> Household:
