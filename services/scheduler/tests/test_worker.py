@@ -1,8 +1,10 @@
 """The worker: answers the bell, and runs nothing that is not on its list."""
 
 import logging
+import socket
 from pathlib import Path
 from threading import Event
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -13,9 +15,12 @@ from rq.serializers import DefaultSerializer, JSONSerializer
 from dosette.actions.reminders import Rung
 from dosette.contracts.job import DELIVER, DeliveryJob
 from dosette.contracts.names import DELIVERIES_QUEUE
+from dosette.settings import Environment
+from dosette.testing import NOON
 from dosette_scheduler import jobs
+from dosette_scheduler.channels import TIMEOUT_S, ChannelFailed, Message
 from dosette_scheduler.doorbell import IDS_PER_JOB, Doorbell
-from dosette_scheduler.worker import ListedJob
+from dosette_scheduler.worker import ListedJob, channels_of
 
 IDS = [f"01980000-0000-7000-8000-{number:012}" for number in range(3 * IDS_PER_JOB + 1)]
 
@@ -112,3 +117,14 @@ def test_nonsense_in_the_queue_stops_nobody(redis: Redis, rung: list[str], caplo
         _work(redis)
 
     assert rung == IDS[:1]
+
+
+def test_a_redis_that_hangs_ends_the_look_at_a_panel_before_its_lease_ends():
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        channels = channels_of(Environment({"REDIS_URL": f"redis://127.0.0.1:{mute.getsockname()[1]}/0"}))
+        began = monotonic()
+
+        with pytest.raises(ChannelFailed, match="Redis is out of reach"):
+            channels["panel"].send(IDS[0], Message("key", "due", "text", NOON))
+
+    assert monotonic() - began < TIMEOUT_S

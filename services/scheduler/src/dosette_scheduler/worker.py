@@ -35,6 +35,8 @@ ALLOWED = frozenset({DELIVER})
 JOBS_PER_LIFE = 1000
 """Then the process ends with 0 and is started again: whatever a library leaks stays small."""
 RETRY_S = 1.0
+REDIS_ANSWERS_S = 1.0
+"""To the panel channel, over a connection of its own: on the worker's, RQ waits for minutes."""
 ENDS_WITHIN_S = 12.0
 
 log = logging.getLogger(__name__)
@@ -94,10 +96,10 @@ def work(redis: Redis, stopping: Event, burst: bool = False) -> None:
     stopping.set()
 
 
-def channels_of(env: Environment, redis: Redis) -> Channels:
+def channels_of(env: Environment) -> Channels:
     """Every channel that this worker can tell through, by its name in contacts."""
     return {
-        "panel": PanelChannel(redis),
+        "panel": PanelChannel(connect(env.text("REDIS_URL"), answer_s=REDIS_ANSWERS_S)),
         "apprise": AppriseChannel(),
         "webhook": WebhookChannel(),
         "mqtt": MqttChannel(env.optional("DOSETTE_MQTT_URL")),
@@ -117,7 +119,7 @@ def main() -> None:
     redis = connect(env.text("REDIS_URL"))
     desk = Desk(
         Database(env.text("DATABASE_URL"), "dosette-worker"),
-        channels_of(env, redis),
+        channels_of(env),
         started.clock,
         links_of(env),
         goes_on=process.goes_on,
