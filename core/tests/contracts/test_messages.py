@@ -96,6 +96,12 @@ def test_a_device_file_is_for_its_owner_only(tmp_path: Path):
     assert DeviceFile.read(path) == A_FILE
 
 
+def test_a_device_file_of_a_newer_program_is_read_so_that_there_is_a_way_back():
+    raw = json.loads(A_FILE.to_json()) | {"colour": "red"}
+
+    assert DeviceFile.from_json(json.dumps(raw).encode()) == A_FILE
+
+
 def test_a_damaged_device_file_says_what_to_do(tmp_path: Path):
     path = tmp_path / "device.json"
     path.write_text('{"v": 1, "device_id": "x"}')

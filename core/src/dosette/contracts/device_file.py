@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -75,12 +75,12 @@ class DeviceFile:
 
     @classmethod
     def from_json(cls, body: bytes) -> "DeviceFile":
-        """Raises ValueError."""
+        """What a newer program says beside is passed over. Raises ValueError."""
         try:
             raw = json.loads(body)
             if not isinstance(raw, dict) or raw.pop("v", None) != VERSION:
                 raise ValueError(f"is not a device file of version {VERSION}")
-            return cls(**raw)
+            return cls(**{each.name: raw[each.name] for each in fields(cls) if each.name in raw})
         except TypeError as error:
             raise ValueError(f"is not a whole device file: {error}") from None
 
