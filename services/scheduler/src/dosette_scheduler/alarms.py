@@ -14,8 +14,9 @@ from dosette.storage.connection import Database
 
 LOOK_EVERY = timedelta(seconds=30)
 LOOK_AT_ALL_EVERY = timedelta(hours=6)
-AWAY_FOR = timedelta(seconds=60)
-"""Redis may be restarted without anybody being told."""
+AWAY_FOR = timedelta(seconds=45)
+"""Redis may be restarted without anybody being told. With the minute that a person who was just told is left in peace, an alarm is
+seen within two."""
 SETTLED_AFTER = timedelta(minutes=10)
 """A panel that was just paired, or whose picture Redis has just lost, gets so long to show itself."""
 AT_ONCE = 20

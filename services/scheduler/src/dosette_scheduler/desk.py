@@ -33,8 +33,9 @@ RETRY_S = 1.0
 STUCK_AFTER_S = 45.0
 """So long a message may be on its way, or the desk busy, before the process is no longer well."""
 CLOSING_S = 8.0
-LEADERLESS_S = 60.0
-"""So long the scheduler's lease (15 s) may stay as it is. By what elapses here: clocks may be wrong, or moved."""
+LEADERLESS_S = 45.0
+"""So long the scheduler's lease may stay as it is: one that hangs ends itself after 30 s and is back. By what elapses here: clocks may
+be wrong, or moved."""
 
 log = logging.getLogger(__name__)
 OUTCOMES = ("delivered", "failed", "parked")
