@@ -32,7 +32,7 @@ from dosette_bench.village import MEDICINES_EACH, NAME, PEOPLE, Telling, Village
 DOSES_A_ROUND = 3
 MOST_STEPS = 48
 """That a schedule takes."""
-IDLE_S, HASTY_S = 20.0, 16.0
+IDLE_S, HASTY_S = 20.0, 20.0
 LEAD = timedelta(seconds=2)
 LOOK_OFTEN_S, LOOK_EVERY_S, LOOK_AT_MANY_EVERY_S = 0.05, 0.1, 0.5
 ASKING = Load("closed", users=1, think_time_s=0.01)
