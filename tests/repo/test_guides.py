@@ -28,6 +28,7 @@ SAID_BY_OTHERS = (  # Docker and Compose say these; what sets them off was tried
     "failed to read",
     "error gathering device information",
     "No space left on device",
+    "could not create lock file",
     "password authentication failed for user",
     "required variable",
     "invalid environment variable",
