@@ -18,7 +18,7 @@ from conftest import Home, Server
 from dosette.domain.errors import Unavailable
 from dosette.storage import connection
 from dosette.storage import households as sql
-from dosette.storage.connection import Database, Statement, connect
+from dosette.storage.connection import Database, Entry, Statement, connect
 from dosette_local.ports import free_port
 from dosette_local.servers.postgres import Postgres
 
@@ -185,6 +185,13 @@ def _until_refused(database: Database) -> float:
     with pytest.raises(Unavailable):
         database.ping()
     return monotonic() - began
+
+
+def test_a_full_disk_is_an_outage_that_says_what_is_full(home: Home):
+    full = Entry("DO $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$")
+
+    with pytest.raises(Unavailable, match="disk is full; nothing was saved"), home.database.at_one_moment(full):
+        pass
 
 
 def test_a_server_that_is_not_there_is_an_outage(server: Server):

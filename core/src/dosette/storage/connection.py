@@ -421,6 +421,8 @@ def _error(error: psycopg2.Error) -> DosetteError | None:
             "the database went away before it answered; whether it saved anything is not known: "
             "look, or ask the same again with the same Idempotency-Key"
         )
+    if code == errorcodes.DISK_FULL:
+        return Unavailable("the database's disk is full; nothing was saved: free space on it, then try again")
     if code is None or code[:2] in _OUTAGES or code in _TOO_SLOW:
         return Unavailable(_AWAY)
     return None
