@@ -4,7 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg2
@@ -38,11 +38,12 @@ def test_every_row_is_measured(running: Stack):
 
 
 def test_the_household_is_afterwards_as_it_was_before(running: Stack):
-    before = _counts(running)
+    lived_there = _households(running)
 
     scheduler.measure(Bench(running, ONCE, Unwatched(), only="reminders*"))
 
-    assert _counts(running) == before
+    assert _households(running) == lived_there
+    assert _rows_of_strangers(running, lived_there) == {}
     assert list((running.data / "deliveries").glob("dosette-bench-*")) == []
 
 
@@ -102,18 +103,26 @@ def _rows(bench: Bench) -> dict[str, dict[str, Any]]:
     return {each["operation"]: each for each in rows}
 
 
-def _counts(running: Stack) -> dict[str, int]:
-    """Rows of each table."""
+def _households(running: Stack) -> list[str]:
+    return [home for (home,) in _asked(running, "SELECT id FROM dosette.households ORDER BY id")]
+
+
+def _rows_of_strangers(running: Stack, lived_there: list[str]) -> dict[str, int]:
+    """By table, the rows that belong to nobody who lived there: whoever does may be told something meanwhile."""
+    columns = "SELECT table_name FROM information_schema.columns WHERE table_schema = 'dosette' AND column_name = 'household_id'"
+    found = {}
+    for (table,) in _asked(running, columns):
+        strange = f"SELECT count(*) FROM dosette.{table} WHERE household_id <> ALL (%s::uuid[])"  # noqa: S608 (PostgreSQL's own names)
+        found[table] = _asked(running, strange, lived_there)[0][0]
+    assert len(found) > 10
+    return {table: count for table, count in found.items() if count}
+
+
+def _asked(running: Stack, query: str, *values: object) -> list[tuple[Any, ...]]:
     connection = psycopg2.connect(running.database_url("superuser"))
-    with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'dosette' ORDER BY 1")
-        tables = [name for (name,) in cursor.fetchall()]
-        counts = {}
-        for table in tables:
-            cursor.execute(f"SELECT count(*) FROM dosette.{table}")  # noqa: S608 (names out of PostgreSQL's own list)
-            counts[table] = cursor.fetchone()[0]
-    connection.close()
-    return counts
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return cursor.fetchall()
 
 
 @contextmanager

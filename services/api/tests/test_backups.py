@@ -226,10 +226,11 @@ def test_two_backups_begin_different_epochs_when_restored(home: Home, console: C
     file = console.backup()
     epoch = console.ask("SELECT epoch FROM dosette.server")
 
-    console.restore(file, "--yes")
+    once = console.restore(file, "--yes")
     first = console.ask("SELECT epoch FROM dosette.server")
-    console.restore(file, "--yes")
+    again = console.restore(file, "--yes")
 
+    assert (once.returncode, again.returncode) == (0, 0), once.stderr + again.stderr
     assert len({*epoch, *first, *console.ask("SELECT epoch FROM dosette.server")}) == 3
 
 

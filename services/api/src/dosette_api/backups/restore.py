@@ -37,7 +37,7 @@ def restore(url: str, file: Path, key: Path, overwrite: bool, now: datetime) -> 
     identities = keys.identities(key)
     administration = databases.beside(url, MAINTENANCE)
     databases.must_be_superuser(administration)
-    new_url, before = databases.beside(url, NEW), f"{BEFORE}{now:%Y%m%d%H%M%S}"
+    new_url, before = databases.beside(url, NEW), f"{BEFORE}{now:%Y%m%d%H%M%S%f}"
     databases.drop(administration, NEW)
     databases.make(administration, NEW)
     try:
