@@ -35,8 +35,11 @@ class Outbox:
     def claim(self, ids: list[str], now: datetime = DUE) -> list[ClaimedDelivery]:
         return reminders.claim(self.worker, ids, SLOTS, now)
 
-    def record(self, claimed: ClaimedDelivery, now: datetime = DUE, error: str | None = None) -> dict[str, str]:
-        return reminders.record(self.worker, [Sent(claimed.id, claimed.lease, claimed.attempts, now, error)], now)
+    def record(
+        self, claimed: ClaimedDelivery, now: datetime = DUE, error: str | None = None, missed: bool = True
+    ) -> dict[str, str]:
+        sent = Sent(claimed.id, claimed.lease, claimed.attempts, now, error, missed)
+        return reminders.record(self.worker, [sent], now)
 
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with closing(connect(self.home.server.url("scheduler"), "test")) as connection, connection.cursor() as cursor:
@@ -297,6 +300,21 @@ def test_a_channel_that_never_works_is_given_up_with_an_alarm(home: Home, outbox
 
     assert became == {ids[0]: "parked"}
     assert outbox.ask("SELECT kind FROM reminders WHERE dose_id IS NULL") == [(COULD_NOT_REMIND,)]
+
+
+def test_what_nobody_misses_is_given_up_without_an_alarm_and_why_stays_on_record(home: Home, outbox: Outbox):
+    home.dose(DUE)
+    ids, now = outbox.rung(), DUE
+
+    for _ in range(MOST_ATTEMPTS):
+        (claimed,) = outbox.claim(ids, now)
+        became = outbox.record(claimed, now, "it reminds itself", missed=False)
+        now += timedelta(minutes=10)
+
+    assert became == {ids[0]: "dropped"}
+    assert outbox.ask("SELECT error FROM deliveries") == [("it reminds itself",)]
+    assert outbox.ask("SELECT kind FROM reminders WHERE dose_id IS NULL") == []
+    assert reminders.backlog(outbox.scheduler, now).parked == 0
 
 
 def test_one_channel_of_two_that_never_works_is_no_alarm(home: Home, outbox: Outbox):

@@ -12,10 +12,13 @@ import pytest
 from conftest import Home
 from dosette.actions import doses, households, reminders
 from dosette.actions.doses import Taking
+from dosette.actions.reminders import MOST_ATTEMPTS
+from dosette.bus import connect
 from dosette.storage.connection import Database, Statement
 from dosette.testing import NOON
 from dosette_scheduler.channels import Channel, ChannelFailed, Message
 from dosette_scheduler.channels.file import FileChannel
+from dosette_scheduler.channels.panel import PanelChannel
 from dosette_scheduler.desk import Desk
 
 DUE = NOON + timedelta(minutes=30)
@@ -195,6 +198,20 @@ def test_a_failed_channel_is_on_record_and_tried_again(scene: Scene, working: Ca
     scene.desk.rung([each.id for each in reminders.ring_again(scene.database_of("scheduler"), scene.now)])
 
     assert _eventually(lambda: len(scene.told()) == 1)
+
+
+def test_a_panel_that_redis_keeps_from_us_is_given_up_as_one_that_reminds_itself(scene: Scene):
+    scene.others["panel"] = PanelChannel(connect("redis://127.0.0.1:1/0"))
+    scene.contact("panel", scene.home.id)
+    scene.home.dose(DUE)
+    scene.open()
+    scene.tell(rings=False)
+
+    for _ in range(MOST_ATTEMPTS):
+        scene.sweep_after_long()
+        scene.now += timedelta(minutes=3)
+
+    assert scene.statuses() == ["dropped"]
 
 
 def test_a_channel_s_bug_is_a_failed_telling_and_stops_nobody(scene: Scene, working: Callable[[], None]):

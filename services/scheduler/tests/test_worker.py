@@ -18,7 +18,7 @@ from dosette.contracts.names import DELIVERIES_QUEUE
 from dosette.settings import Environment
 from dosette.testing import NOON
 from dosette_scheduler import jobs
-from dosette_scheduler.channels import TIMEOUT_S, ChannelFailed, Message
+from dosette_scheduler.channels import TIMEOUT_S, Message, RemindsItself
 from dosette_scheduler.doorbell import IDS_PER_JOB, Doorbell
 from dosette_scheduler.worker import ListedJob, channels_of
 
@@ -124,7 +124,7 @@ def test_a_redis_that_hangs_ends_the_look_at_a_panel_before_its_lease_ends():
         channels = channels_of(Environment({"REDIS_URL": f"redis://127.0.0.1:{mute.getsockname()[1]}/0"}))
         began = monotonic()
 
-        with pytest.raises(ChannelFailed, match="Redis is out of reach"):
+        with pytest.raises(RemindsItself, match="Redis is out of reach"):
             channels["panel"].send(IDS[0], Message("key", "due", "text", NOON))
 
     assert monotonic() - began < TIMEOUT_S

@@ -61,13 +61,15 @@ class ClaimedDelivery:
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of a delivery at its try number `attempts`; `error` None when it went well."""
+    """What became of a delivery at its try number `attempts`; `error` None when it went well. `missed`: whether somebody misses it
+    when it is given up."""
 
     id: str
     lease: str
     attempts: int
     at: datetime
     error: str | None = None
+    missed: bool = True
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ def claim_suspect(database: Database, channels: Iterable[str], now: datetime) ->
 
 
 def record(database: Database, sent: Sequence[Sent], now: datetime) -> dict[str, str]:
-    """What became of each, by its id: delivered, waiting (to be tried again) or parked; those whose lease had ended are not there.
+    """What became of each, by its id: delivered, waiting (to be tried again), parked, or dropped
+    (given up, and not missed); those whose lease had ended are not there.
 
     All of `sent` are of one lease.
     """
@@ -133,6 +136,7 @@ def record(database: Database, sent: Sequence[Sent], now: datetime) -> dict[str,
         {
             "id": each.id,
             "error": each.error and each.error[:500],
+            "missed": each.missed,
             "at": each.at.isoformat(),
             "again_at": (now + _patience(each.attempts)).isoformat() if each.error else None,
         }

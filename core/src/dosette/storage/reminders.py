@@ -201,11 +201,13 @@ RECORD = Statement(
     "record_deliveries",
     """
     WITH result AS MATERIALIZED (
-        SELECT id, error, at, again_at
-          FROM jsonb_to_recordset(%(results)s) AS result (id uuid, error text, at timestamptz, again_at timestamptz)
+        SELECT id, error, missed, at, again_at
+          FROM jsonb_to_recordset(%(results)s)
+               AS result (id uuid, error text, missed boolean, at timestamptz, again_at timestamptz)
     ), recorded AS (
         UPDATE deliveries AS d
-           SET status = CASE WHEN result.error IS NULL THEN 'delivered' WHEN d.attempts >= %(most)s THEN 'parked' ELSE 'waiting' END,
+           SET status = CASE WHEN result.error IS NULL THEN 'delivered' WHEN d.attempts < %(most)s THEN 'waiting'
+                             WHEN result.missed THEN 'parked' ELSE 'dropped' END,
                error = result.error, due_at = coalesce(result.again_at, d.due_at), lease = NULL, leased_until = NULL,
                at = CASE WHEN result.error IS NULL THEN result.at WHEN d.attempts >= %(most)s THEN %(now)s END
           FROM result

@@ -24,7 +24,7 @@ from dosette.domain.reminders import FOREIGN_JOB, SCHEDULER_AWAY, wording
 from dosette.faults import fp
 from dosette.metrics import counter, gauge, histogram
 from dosette.storage.connection import Database
-from dosette_scheduler.channels import Action, ChannelFailed, Channels, Message
+from dosette_scheduler.channels import Action, ChannelFailed, Channels, Message, RemindsItself
 
 SWEEP_S = 5.0
 HASTY_S, HASTY_FOR_S = 1.0, 15.0
@@ -245,7 +245,7 @@ class Desk:
     def _send(self, delivery: ClaimedDelivery, until: datetime) -> None:
         """In the channel's lane, if its turn comes before the lease ends: after that the dose may be taken, and somebody else
         asks what still holds (a process that was frozen would say "take it now" when it thaws)."""
-        error = None
+        error, missed = None, True
         try:
             fp("W3")
             if self.clock() >= until:
@@ -253,11 +253,11 @@ class Desk:
             self.channels[delivery.channel].send(delivery.address, self._message(delivery))
             fp("W4")
         except ChannelFailed as failure:
-            error = str(failure)
+            error, missed = str(failure), not isinstance(failure, RemindsItself)
         except Exception as failure:  # a channel's bug is that channel's, and must not end the others
             log.exception("a channel broke", extra={"delivery_id": delivery.id, "channel": delivery.channel})
             error = repr(failure)
-        sent = Sent(delivery.id, delivery.lease, delivery.attempts, self.clock(), error)
+        sent = Sent(delivery.id, delivery.lease, delivery.attempts, self.clock(), error, missed)
         self._inbox.put(_Done(delivery, sent))
 
     def _message(self, delivery: ClaimedDelivery) -> Message:

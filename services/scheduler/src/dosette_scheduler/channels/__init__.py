@@ -12,6 +12,10 @@ class ChannelFailed(Exception):
     """The message may not have arrived; it is tried again, with more and more patience. Says what, which and what to do."""
 
 
+class RemindsItself(ChannelFailed):
+    """The same, where the other end reminds by itself meanwhile: given up at last, this message is missed by nobody."""
+
+
 @dataclass(frozen=True)
 class Action:
     """What the reader may answer by following a link: `name` is take, skip or claim; `label` is for people."""

@@ -3,7 +3,7 @@
 from redis import Redis
 
 from dosette.bus import Bus, BusDown
-from dosette_scheduler.channels import ChannelFailed, Message
+from dosette_scheduler.channels import ChannelFailed, Message, RemindsItself
 
 
 class PanelChannel:
@@ -19,6 +19,6 @@ class PanelChannel:
         try:
             alive = self._bus.shows_a_frame(address)
         except BusDown as error:
-            raise ChannelFailed(f"Redis is out of reach, so nobody knows what the panel shows: {error}") from None
+            raise RemindsItself(f"Redis is out of reach, the panel goes by the plan that it has: {error}") from None
         if not alive:
             raise ChannelFailed("the panel gives no sign of life: is it powered, is its network up?")
