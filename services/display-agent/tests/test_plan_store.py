@@ -58,6 +58,22 @@ def test_a_plan_that_comes_late_or_twice_is_ignored(store, sealed):
     assert store.plan.number == 5
 
 
+def test_a_message_that_lies_there_is_read_once(store, sealed, monkeypatch: pytest.MonkeyPatch):
+    assert store.accept(sealed(PLAN))
+    monkeypatch.setattr("dosette_display.plan_store.unseal", lambda *_: pytest.fail("it was read again"))
+
+    assert not store.accept(sealed(PLAN))
+
+
+def test_a_message_that_lies_there_is_read_again_with_new_keys(store, sealed):
+    newer = sealed(PLAN, key="11" * 32)
+    assert not store.accept(newer)
+
+    store.use_keys("11" * 32)
+
+    assert store.accept(newer)
+
+
 def test_a_restored_server_counts_anew_in_another_epoch(store, sealed):
     store.accept(sealed(replace(PLAN, number=5)))
     old, new = NOON - timedelta(days=1), NOON + timedelta(minutes=1)

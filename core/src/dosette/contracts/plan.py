@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from sys import intern
 from typing import Any
 
 VERSION = 1
@@ -13,7 +14,7 @@ class UnknownVersion(Exception):
     """The other side speaks a version that this one does not."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedDose:
     """One dose as the panel shows it. `status` is stored state: pending, taken, skipped, missed, cancelled or unknown."""
 
@@ -41,20 +42,21 @@ class PlannedDose:
 
     @classmethod
     def of(cls, raw: dict[str, str]) -> "PlannedDose":
+        """A week holds hundreds, of a few medicines: what is said again is held once."""
         return cls(
             id=raw["id"],
-            member=raw["member"],
-            medicine=raw["medicine"],
-            strength=raw["strength"],
-            form=raw["form"],
-            unit=raw["unit"],
+            member=intern(raw["member"]),
+            medicine=intern(raw["medicine"]),
+            strength=intern(raw["strength"]),
+            form=intern(raw["form"]),
+            unit=intern(raw["unit"]),
             amount=Decimal(raw["amount"]),
-            note=raw["note"],
+            note=intern(raw["note"]),
             opens_at=_time(raw["opens_at"]),
             due_at=_time(raw["due_at"]),
             late_at=_time(raw["late_at"]),
             closes_at=_time(raw["closes_at"]),
-            status=raw["status"],
+            status=intern(raw["status"]),
             resolved_at=_time(raw["resolved_at"]) if raw["resolved_at"] else None,
             claimed_by=raw.get("claimed_by"),
             snoozed_until=_time(raw["snoozed_until"]) if raw.get("snoozed_until") else None,
