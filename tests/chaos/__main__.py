@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,14 +25,14 @@ from redis import Redis, RedisError
 
 from dosette_bench.figures import percentile
 from dosette_bench.stack import Stack, of_its_own
-from tests.chaos.history import History, read
+from tests.chaos.history import PRESSES, History, read
 from tests.chaos.invariants import first_told, seen_twice, violations
 from tests.chaos.recovery import Blow, recoveries
 from tests.chaos.scene import Clients, plant, schedule_critical
 
 PARTS = ("scheduler", "worker", "api", "display-agent", "postgresql", "redis")
 OURS = PARTS[:4]
-LEAD_S, SETTLE_S = 12.0, 45.0
+LEAD_S, SETTLE_S, HEALED_S = 12.0, 45.0, 12.0
 SHARE_SETTLED = 0.3
 STOPPED_S = (1.0, 14.0)
 """A lease is over after 10 s: who thaws after that must not send what others have sent, or what was taken meanwhile."""
@@ -98,6 +99,7 @@ def run(stack: Stack, kills: int, doses: int, seconds: float, seed: int) -> Outc
     _let_settle(stack, first + timedelta(seconds=seconds))
     stopping.set()
     time.sleep(1.0)
+    _let_presses_arrive(stack, began, clients)
     until = datetime.now(UTC)
     history = read(
         stack.database_url("superuser"),
@@ -194,11 +196,25 @@ def _let_settle(stack: Stack, last: datetime) -> None:
             continue
 
 
+def _let_presses_arrive(stack: Stack, since: datetime, clients: Clients) -> None:
+    """The last press may have been just now, and its link be down: it heals within ten seconds."""
+    until = time.monotonic() + HEALED_S
+    while time.monotonic() < until:
+        with suppress(psycopg2.Error):
+            if _count(stack, PRESSES, {"since": since}) >= clients.pressed:
+                return
+        time.sleep(0.5)
+
+
 def _waiting(stack: Stack, last: datetime) -> int:
+    return _count(stack, _WAITING, {"last": last})
+
+
+def _count(stack: Stack, query: str, values: dict[str, datetime]) -> int:
     connection = psycopg2.connect(stack.database_url("superuser"), options="-c search_path=dosette")
     try:
         with connection.cursor() as cursor:
-            cursor.execute(_WAITING, {"last": last})
+            cursor.execute(query, values)
             row = cursor.fetchone()
             return int(row[0]) if row else 0
     finally:

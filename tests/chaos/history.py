@@ -191,7 +191,7 @@ def _read(
         planned=tuple(_planned(rows(_VERSIONS), since, until + ahead)),
         broken_links=tuple(f"household {home}: event {seq}: {fault}" for home, seq, fault in rows(_LINKS)),
         saved_presses=saved,
-        presses_on_record=rows(_PRESSES)[0][0],
+        presses_on_record=rows(PRESSES)[0][0],
         until=until,
     )
 
@@ -239,5 +239,5 @@ _VERSIONS = """
       FROM schedules AS s JOIN schedule_versions AS v ON v.medicine_id = s.medicine_id AND v.number = s.version
      WHERE s.kind = 'fixed' AND v.created_at BETWEEN %(since)s AND %(until)s
 """
-_PRESSES = "SELECT count(*) FROM dose_events WHERE source = 'panel' AND recorded_at >= %(since)s"
+PRESSES = "SELECT count(*) FROM dose_events WHERE source = 'panel' AND recorded_at >= %(since)s"
 _LINKS = "SELECT h.id::text, l.seq, l.fault FROM households AS h, broken_links(h.id) AS l"

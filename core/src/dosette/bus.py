@@ -1,12 +1,13 @@
 """The doorbell: Redis behind the few things we ask of it. It may lose everything at any moment; PostgreSQL may not."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.connection import Connection
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
@@ -22,15 +23,28 @@ BusDown = RedisError
 """What every call here raises when Redis is away, full or refuses: nothing was lost, try again later."""
 
 
-def connect(url: str, block_s: float = 0.0, answer_s: float = ANSWER_TIMEOUT_S) -> Redis:
+def connect(
+    url: str,
+    block_s: float = 0.0,
+    answer_s: float = ANSWER_TIMEOUT_S,
+    connected: Callable[[], None] | None = None,
+) -> Redis:
     """A client that fails within seconds and never retries by itself (a retried ping took 4.7 s). `answer_s` is how long an answer
-    may take, `block_s` how much longer one that is waited for."""
+    may take, `block_s` how much longer one that is waited for. `connected` is called at each new connection, which the client makes
+    unseen when the last one ended: Redis may have begun anew, and know nothing any more."""
+
+    def greet(connection: Connection) -> None:
+        connection.on_connect()  # type: ignore[no-untyped-call]
+        if connected:
+            connected()
+
     return Redis.from_url(
         url,
         socket_connect_timeout=min(CONNECT_TIMEOUT_S, answer_s),
         socket_timeout=answer_s + block_s,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
+        redis_connect_func=greet,
     )
 
 

@@ -147,6 +147,21 @@ def test_after_redis_lost_everything_users_and_plans_come_back(
         assert own.plan(panel.device_id)
 
 
+def test_a_redis_that_began_anew_between_two_rounds_is_told_all_again(
+    home: Home, database_of: Callable[[str], Database], valkey: Valkey, redis: Redis, panel: DeviceFile
+):
+    scheduler = _scheduler(home, database_of, redis, NOON)
+    scheduler.doorbell = Doorbell(connect(valkey.url, connected=scheduler.publisher.all_is_stale))
+    scheduler._round(set())
+    Bus(redis).expel_device(panel.device_id)
+    redis.client_kill_filter(_type="normal", skipme=True)
+
+    scheduler._round(set())
+
+    with _as_device(panel) as own:
+        assert own.plan(panel.device_id)
+
+
 def test_redis_is_tried_again_after_a_second(home: Home, database_of: Callable[[str], Database]):
     home.dose(DUE)
     scheduler = _scheduler(home, database_of, connect("redis://127.0.0.1:1/0"), DUE)

@@ -195,10 +195,11 @@ def main() -> None:
     keys = ServerKeys(env.text("DOSETTE_SECRET"))
     database = Database(url, "dosette-scheduler")
     bus = Bus(connect(redis_url, answer_s=REDIS_ANSWERS_S))
+    publisher = Publisher(database, bus, keys)
     scheduler = Scheduler(
         database,
-        Doorbell(connect(redis_url, answer_s=REDIS_ANSWERS_S)),
-        Publisher(database, bus, keys),
+        Doorbell(connect(redis_url, answer_s=REDIS_ANSWERS_S, connected=publisher.all_is_stale)),
+        publisher,
         Alarms(database, bus),
         Listener(url, started.woken),
         started.clock,
