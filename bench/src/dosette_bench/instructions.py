@@ -20,7 +20,7 @@ COUNTED = re.compile(r"==(\d+)== I\s+refs:\s+([\d,]+)")
 WARM_UP = 5
 TIMES, QUICK_TIMES = 400, 100
 LONGEST_S = 300
-BARE, DOSE = "bare", "DOSE"
+BARE = "bare"
 PREFIX = "instructions_"
 OVER_BARE = {
     "instructions_list_over_bare_flask": ("list_medicines", 1),
@@ -36,7 +36,7 @@ def measure(bench: Bench, home: Cupboard) -> None:
     kinds = _kinds(bench, home)
     if any(map(bench.wants, (*kinds, *OVER_BARE))):
         with bench.may_fail(*kinds, *OVER_BARE):
-            _add(bench, _counted(bench, kinds, home.doses))
+            _add(bench, _counted(bench, kinds))
     if bench.wants(START) and not bench.sizes.quick:
         with bench.may_fail(START):
             _add_start(bench)
@@ -59,11 +59,12 @@ def _add(bench: Bench, found: Mapping[str, float]) -> None:
 
 
 def _kinds(bench: Bench, home: Cupboard) -> dict[str, str]:
-    """What is asked for a row. Taking and undoing are one, for a dose is taken once. A quick run counts less: each takes 8 s."""
+    """What is asked for a row. Taking and undoing are one, for a dose is taken once. A quick run counts less."""
+    dose = f"/api/v1/doses/{home.doses[0]}"
     requests = {
         "bare_flask": BARE,
         "list_medicines": "GET /api/v1/medicines?limit=50",
-        "take_and_undo": f"POST /api/v1/doses/{DOSE}/take+POST /api/v1/doses/{DOSE}/undo",
+        "take_and_undo": f"POST {dose}/take+POST {dose}/undo",
         "health": "GET /health",
         "get_medicine": f"GET /api/v1/medicines/{home.medicines[0]}",
         "list_pending": "GET /api/v1/medicines/pending",
@@ -72,14 +73,13 @@ def _kinds(bench: Bench, home: Cupboard) -> dict[str, str]:
     return {f"{PREFIX}{name}": requests[name] for name in chosen}
 
 
-def _counted(bench: Bench, kinds: Mapping[str, str], doses: Sequence[str]) -> dict[str, float]:
-    """Per request of each kind, with a dose to take of its own."""
-    requests = {name: kind.replace(DOSE, doses[0]) for name, kind in kinds.items()}
+def _counted(bench: Bench, kinds: Mapping[str, str]) -> dict[str, float]:
+    """Per request of each kind."""
     bench.watcher.doing("counting instructions")
     times = QUICK_TIMES if bench.sizes.quick else TIMES
-    counts, children = _count(bench, dict.fromkeys(requests.values(), WARM_UP), list(requests.values()), times)
+    counts, children = _count(bench, dict.fromkeys(kinds.values(), WARM_UP), list(kinds.values()), times)
     of = {(request, often): counts[pid] for pid, request, often in children}
-    return {name: (of[request, times] - of[request, 0]) / times for name, request in requests.items()}
+    return {name: (of[request, times] - of[request, 0]) / times for name, request in kinds.items()}
 
 
 def _count(

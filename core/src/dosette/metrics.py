@@ -4,7 +4,6 @@ Names are `dosette_<noun>_<unit>[_total]`; labels come from closed sets; no pers
 """
 
 import json
-import re
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -26,6 +25,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from dosette.clock import moved_s
+from dosette.memory import ROLLUP, proportional_bytes
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a third of the bytes of a scrape, and nobody asks when a counter was born
 
@@ -53,19 +53,17 @@ def histogram(
 class ProportionalMemory(Collector):
     """What is missing beside the library's `process_resident_memory_bytes`: there, pages that processes share count for each of them."""
 
-    def __init__(self, told_by: Path = Path("/proc/self/smaps_rollup")) -> None:
+    def __init__(self, told_by: Path = ROLLUP) -> None:
         self._told_by = told_by
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Nothing where the kernel does not tell: it is an option of Linux."""
-        with suppress(OSError):
-            found = re.search(r"^Pss: +(\d+) kB$", self._told_by.read_text(), re.MULTILINE)
-            if found:
-                yield GaugeMetricFamily(
-                    "process_proportional_memory_bytes",
-                    "Resident memory, with pages that several processes use shared out among them (PSS)",
-                    value=int(found[1]) * 1024,
-                )
+        """Nothing where the kernel does not tell."""
+        if (share := proportional_bytes(self._told_by)) is not None:
+            yield GaugeMetricFamily(
+                "process_proportional_memory_bytes",
+                "Resident memory, with pages that several processes use shared out among them (PSS)",
+                value=share,
+            )
 
 
 REGISTRY.register(ProportionalMemory())

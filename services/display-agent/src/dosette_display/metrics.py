@@ -14,6 +14,7 @@ from threading import Lock, Thread
 from typing import Protocol
 
 from dosette.clock import moved_s
+from dosette.memory import proportional_bytes
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 """As those of all other processes."""
@@ -140,18 +141,9 @@ def _look_at_process() -> None:
     booted_at = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
     _started.set(int(booted_at.split()[1]) + int(words[19]) / os.sysconf("SC_CLK_TCK"))
     _memory.set(resident := int(words[21]) * os.sysconf("SC_PAGE_SIZE"))
-    _share.set(_proportional() or resident)
+    _share.set(proportional_bytes() or resident)
     _cpu.set(time.process_time())
     _offset.set(moved_s())
-
-
-def _proportional() -> int:
-    """In bytes; 0 where the kernel does not tell."""
-    with suppress(OSError):
-        for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0
 
 
 def _serve(listener: socket.socket, healthy: Callable[[], bool]) -> None:
