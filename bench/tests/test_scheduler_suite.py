@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -15,9 +16,11 @@ from dosette_bench.bench import ONCE, Bench, Unwatched
 from dosette_bench.stack import Stack
 from dosette_bench.suites import scheduler
 from dosette_bench.suites.scheduler import GREAT, HERD, IDLE, KEPT, ONE, WAITING, Limits
+from dosette_bench.village import Village
 
 EVERY_ROW = {*IDLE, *ONE, *HERD, *GREAT, *WAITING, *KEPT}
 HURRIED = Limits(hasty_s=0)
+FALL_DUE = Village.fall_due
 
 
 def test_every_row_is_measured(running: Stack):
@@ -53,6 +56,21 @@ def test_only_what_is_asked_for_is_a_row(running: Stack):
     scheduler.measure(bench)
 
     assert _rows(bench).keys() == {"last_of_500_delivered"}
+
+
+def test_a_herd_that_was_told_before_anybody_could_look_has_cost_its_cpu_time(running: Stack, monkeypatch):
+    def fall_due(village: Village, *when: Any) -> float:
+        due_at = FALL_DUE(village, *when)
+        time.sleep(0.5)
+        return due_at
+
+    monkeypatch.setattr(Village, "fall_due", fall_due)
+    bench = Bench(running, ONCE, Unwatched(), only="cpu_per_reminder")
+
+    scheduler.measure(bench)
+
+    used = _rows(bench)["cpu_per_reminder"]["cpu_ms_per_request"]
+    assert min(used["scheduler"], used["worker"]) > 0
 
 
 def test_what_nobody_was_told_is_lost_and_no_fast_success(running: Stack):
