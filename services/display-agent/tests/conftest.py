@@ -21,6 +21,7 @@ from dosette.contracts.plan import Plan, PlannedDose
 from dosette.contracts.press import Press
 from dosette.contracts.signing import redis_password, seal, signing_key, unseal
 from dosette.testing import a_plan
+from dosette_display.buttons import BOUNCE_S
 from dosette_display.journal import Journal
 from dosette_local.servers.valkey import Valkey
 
@@ -76,6 +77,15 @@ class Kitchen:
     def press(self, *words: str) -> tuple[int, str]:
         """The exit code and what was said."""
         return self.command("press", *words)
+
+    def press_until(self, answer: str, *words: str) -> None:
+        """Until what is said begins so; each time after a pause, since a hand that drums presses once."""
+
+        def answered() -> bool:
+            time.sleep(BOUNCE_S)
+            return self.press(*words)[1].startswith(answer)
+
+        self.eventually(answered)
 
     def command(self, *words: str, **environ: str) -> tuple[int, str]:
         """The exit code of `dosette-display` with these words, and what it said."""

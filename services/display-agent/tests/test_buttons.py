@@ -43,7 +43,7 @@ def test_a_held_button_that_bounced_at_first_is_still_held():
     assert gesture(0, 0.001, 0.003, 2.5) == ["long"]
 
 
-def test_edges_within_the_bounce_time_are_no_new_press():
+def test_a_hand_that_trembles_or_drums_presses_once_for_as_long_as_it_does():
     assert gesture(*(edge / 10 for edge in range(40)), until=20) == ["short"]
 
 

@@ -53,10 +53,10 @@ def test_a_dose_falls_due_on_the_screen_though_the_server_is_away(kitchen):
 
     kitchen.address = f"127.0.0.1:{free_port()}"
     kitchen.start(DOSETTE_CLOCK_FILE=str(clock_file))
-    kitchen.eventually(lambda: kitchen.press("take")[1].startswith("nothing to take: no dose"))
+    kitchen.press_until("nothing to take: no dose", "take")
     clock_file.write_text(str((dose.due_at - datetime.now(UTC)).total_seconds() + 1))
 
-    kitchen.eventually(lambda: kitchen.press("take")[0] == 0)
+    kitchen.press_until("saved: take", "take")
 
 
 def test_holding_take_undoes_the_press_before(kitchen):
@@ -75,7 +75,7 @@ def test_holding_take_undoes_the_press_before(kitchen):
 def test_skipping_asks_why_and_sends_the_reason(kitchen):
     kitchen.publish(due_now())
     kitchen.start()
-    kitchen.eventually(lambda: kitchen.press("skip")[1] == "no dose changed: why")
+    kitchen.press_until("no dose changed: why", "skip")
     time.sleep(0.5)  # a button bounces for 0.4 s, and the picture must stand
 
     assert kitchen.press("take") == (0, "saved: skip, 1 dose")
@@ -98,7 +98,7 @@ def test_a_stale_socket_of_a_killed_agent_is_replaced(kitchen):
     assert kitchen.press("take")[0] == 1
 
     kitchen.start()
-    kitchen.eventually(lambda: "no plan" in kitchen.press("take")[1])
+    kitchen.press_until("nothing to take: there is no plan", "take")
 
     assert (kitchen.folder / "press.sock").stat().st_mode & 0o777 == 0o600
 
@@ -145,7 +145,7 @@ def test_an_agent_at_work_holds_nothing_of_what_only_others_need(kitchen):
     kitchen.publish(due_now())
 
     kitchen.start(PYTHONPROFILEIMPORTTIME="1", DOSETTE_METRICS_BIND=f"127.0.0.1:{port}")
-    kitchen.eventually(lambda: kitchen.press("take")[0] == 0)
+    kitchen.press_until("saved: take", "take")
     kitchen.eventually(kitchen.presses)
     kitchen.eventually(kitchen.frame)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
@@ -246,13 +246,13 @@ def test_a_moved_clock_moves_the_screen_and_the_press(kitchen):
     kitchen.publish(dose := a_dose(datetime.now(UTC) + timedelta(hours=5)))
     kitchen.start(DOSETTE_CLOCK_FILE=str(clock_file))
     kitchen.eventually(lambda: (kitchen.folder / "plan.json").exists())
-    kitchen.eventually(lambda: kitchen.press("take")[1].startswith("nothing to take: no dose"))
+    kitchen.press_until("nothing to take: no dose", "take")
     before = kitchen.frame()
 
     clock_file.write_text(str(timedelta(hours=5).total_seconds() + 1))
 
     kitchen.eventually(lambda: kitchen.frame() != before, within_s=2)
-    kitchen.eventually(lambda: kitchen.press("take")[0] == 0)
+    kitchen.press_until("saved: take", "take")
     kitchen.eventually(kitchen.presses)
     assert kitchen.presses()[0].at >= dose.due_at
 
