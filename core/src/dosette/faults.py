@@ -1,4 +1,4 @@
-"""Fault points: `fp("S3")` stands at each step that FAILURES names, and does nothing until `FAULT` arms it.
+"""Fault points: `fp("S3")` stands at each step that docs/architecture.md names, and does nothing until `FAULT` arms it.
 
 `FAULT=S3:kill` ends the process at the first pass, `S3:kill:4` at the fourth; `stop` freezes it (SIGSTOP), `raise` raises
 `InjectedFault`; `delay:5` sleeps five seconds at every pass. Several are joined by commas.
