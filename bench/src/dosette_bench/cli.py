@@ -198,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("suites", nargs="*", metavar="SUITE", help="what is measured; see below")
-    add("--quick", action="store_true", help="fewer tries: a minute or two, for a first look and for CI")
+    add("--quick", action="store_true", help="fewer tries: two or three minutes, for a first look and for CI")
     add("--once", action="store_true", help="everything a single time: to see that all of it works here, not how fast")
     add("--only", metavar="PATTERN", help="operations whose name contains it, or fits it as a pattern")
     add("--repeat", type=_whole, default=1, metavar="N", help="the whole N times, each on a new stack")
