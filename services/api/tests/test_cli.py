@@ -135,6 +135,21 @@ def test_pairing_shows_a_code_what_to_type_and_a_qr(home: Home):
     assert command is not None
     assert read_code(command[1]) == command[1]
     assert "█" in told.stdout
+    assert "open" not in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("", "DOSETTE_PUBLIC_URL says it once for all"),
+        ("http://127.0.0.1:8080", "a panel elsewhere needs the one at which it reaches this server"),
+        ("http://192.168.1.10:8080", "add --plain-http on a network that you trust"),
+    ],
+)
+def test_pairing_says_what_is_amiss_with_the_address_that_is_to_be_typed(home: Home, address: str, said: str):
+    told = _dosette(home.server, "device", "pair", "Kitchen", DOSETTE_SECRET="s", DOSETTE_PUBLIC_URL=address)
+
+    assert said in told.stdout
 
 
 def test_without_a_household_there_is_nothing_to_pair_with(server: Server):

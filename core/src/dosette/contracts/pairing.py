@@ -7,6 +7,7 @@ server: the panel shows the code and keeps the secret that the code is a digest 
 import hashlib
 import hmac
 import secrets
+from ipaddress import ip_address
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's: no letter is taken for another."""
@@ -45,6 +46,14 @@ def is_made_by_panel(code: str) -> bool:
 def code_digest(code: str, server_secret: str) -> bytes:
     """What the server keeps of a code: worthless without the server's secret."""
     return hmac.new(server_secret.encode(), f"dosette|pairing|{code}".encode(), hashlib.sha256).digest()
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a name or address stays on its machine: nobody can listen there, and no panel elsewhere gets an answer."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _text(letters: str) -> str:

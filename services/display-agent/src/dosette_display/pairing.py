@@ -5,11 +5,10 @@ import json
 import secrets
 import ssl
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from dosette.contracts.device_file import DeviceFile
-from dosette.contracts.pairing import PATH, code_of, read_code
+from dosette.contracts.pairing import PATH, code_of, is_this_machine, read_code
 
 ANSWER_S = 10.0
 TRIES = 3
@@ -36,7 +35,7 @@ class Server:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise NotPaired(f"{self.url} is no address of a server; write one such as https://dosette.example")
-        if parts.scheme == "http" and not (self.plain_http or _is_this_machine(parts.hostname)):
+        if parts.scheme == "http" and not (self.plain_http or is_this_machine(parts.hostname)):
             raise NotPaired(
                 f"{self.url} is not https, so everybody on the way could read this panel's keys; use https, or allow it with "
                 "--plain-http (DOSETTE_PLAIN_HTTP=1) on a network that you trust"
@@ -119,10 +118,3 @@ def _read(body: bytes) -> dict[str, object]:
     except ValueError:
         return {}
     return answer if isinstance(answer, dict) else {}
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
