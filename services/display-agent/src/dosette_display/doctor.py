@@ -129,7 +129,7 @@ def _gpio(patient: Patient) -> Iterator[Finding]:
     yield _hardware_file(patient, "GPIO", GPIO_CHIP, map_it)
     if not patient.hardware.is_virtual:
         why = patient.machine.imports("lgpio")
-        fix = "sudo apt install python3-lgpio (in a venv with --system-site-packages), or pip install dosette-display[pi]."
+        fix = "sudo apt install python3-lgpio (in a venv with --system-site-packages), or pip install lgpio into it."
         yield Finding("lgpio", why is None, why or "can be imported", fix if why else "")
 
 
