@@ -14,7 +14,7 @@ esac
 
 if [ -e "$device/device.json" ]; then
   echo "the virtual panel is paired already"
-elif dosette device pair Kitchen --into "$device" --redis redis:6379 --server "$DOSETTE_SERVER"; then
+elif dosette device pair Kitchen --into "$device" --redis redis:6379 --server "http://127.0.0.1:$PORT"; then
   echo "the virtual panel is paired"
 elif [ "$DOSETTE_DEMO" = 0 ]; then
   echo "the virtual panel stays unpaired; once there is a household, run: docker compose up -d" >&2
