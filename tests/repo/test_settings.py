@@ -5,7 +5,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 READ = re.compile(r"(?:env|environment)\.(?:text|optional|number|one_of|path)\(\s*\"([A-Z_]+)\"")
-COMPOSED = re.compile(r"DOSETTE_DB_PASSWORD_\{")
 IN_COMPOSE = re.compile(r"\$\{([A-Z0-9_]+)")
 LISTED = re.compile(r"^#? ?([A-Z][A-Z0-9_]+)=", re.MULTILINE)
 BY_LAUNCHER = {"PORT", "DOSETTE_DATA"}

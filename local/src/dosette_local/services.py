@@ -17,7 +17,7 @@ from dosette_local.stores import Stores
 METERED = ("scheduler", "worker", "display-agent")  # each gets a port for its metrics; the api has them on its own
 # What a process may not learn from the environment that the launcher was started in.
 WITHHELD = re.compile(
-    r"(DATABASE(_REPLICA)?_URL|REDIS_URL|DOSETTE_(SECRET|LINK_KEY|MQTT_URL|METRICS_BIND|DB_PASSWORD_.*))(_FILE)?$"
+    r"(DATABASE_URL|REDIS_URL|DOSETTE_(SECRET|LINK_KEY|MQTT_URL|METRICS_BIND|DB_PASSWORD_.*))(_FILE)?$"
 )
 ANSWER_S = 2.0
 BROKER = ("DOSETTE_MQTT_URL", "DOSETTE_MQTT_URL_FILE")  # it may hold a password
