@@ -83,7 +83,7 @@ dashboards: .venv/dev.stamp ## write grafana/dashboards/*.json anew from grafana
 	@$(BIN)/python grafana/make_dashboards.py
 
 chaos: .venv/dev.stamp ## kill every part at random, 500 times over 5000 doses, in some 20 minutes (ARGS="--seed 1")
-	@$(BIN)/python -m tests.chaos --kills 500 --doses 5000 --seconds 1250 $(ARGS)
+	@$(BIN)/python -m tests.chaos --blows 500 --doses 5000 --seconds 1250 $(ARGS)
 
 clean: down ## remove .venv and caches; the data folder stays
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,7 +1,7 @@
 """The random killer: a household under load, whose parts are killed, stopped and robbed of their memory at random.
 
-python -m tests.chaos --kills 60 --doses 600 --seconds 150. Prints its seed first and what came of it last; ends with 1 when an
-invariant was broken. The same seed draws the same doses and the same kills; what they hit is up to the machine.
+python -m tests.chaos --blows 60 --doses 600 --seconds 150. Prints its seed first and what came of it last; ends with 1 when an
+invariant was broken. The same seed draws the same doses and the same blows; what they hit is up to the machine.
 """
 
 import argparse
@@ -49,7 +49,7 @@ class Outcome:
 
     seed: int
     when: str
-    kills: dict[str, int]
+    blows: dict[str, int]
     doses: int
     messages: int
     acknowledged: int
@@ -66,9 +66,9 @@ class Outcome:
 def main(words: Sequence[str] | None = None) -> int:
     asked = _asked(words)
     seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(10**6)
-    print(f"seed {seed}: {asked.kills} kills over {asked.doses} doses in {asked.seconds} s", flush=True)
+    print(f"seed {seed}: {asked.blows} blows over {asked.doses} doses in {asked.seconds} s", flush=True)
     with of_its_own() as stack:
-        outcome = run(stack, asked.kills, asked.doses, asked.seconds, seed)
+        outcome = run(stack, asked.blows, asked.doses, asked.seconds, seed)
         if outcome.violations and stack.data:
             _keep(stack.data, Path(tempfile.gettempdir()) / f"dosette-chaos-{seed}")
     print(_table(outcome))
@@ -79,7 +79,7 @@ def main(words: Sequence[str] | None = None) -> int:
     return 1 if outcome.violations else 0
 
 
-def run(stack: Stack, kills: int, doses: int, seconds: float, seed: int) -> Outcome:
+def run(stack: Stack, blows: int, doses: int, seconds: float, seed: int) -> Outcome:
     """One run against a stack of ours."""
     chance = random.Random(seed)
     began = datetime.now(UTC)
@@ -94,7 +94,7 @@ def run(stack: Stack, kills: int, doses: int, seconds: float, seed: int) -> Outc
     ]
     for thread in threads:
         thread.start()
-    struck = _strike(stack, drawn(kills, seconds, chance), first)
+    struck = _strike(stack, drawn(blows, seconds, chance), first)
     time.sleep(max(0.0, (first - datetime.now(UTC)).total_seconds() + seconds))
     _let_settle(stack, first + timedelta(seconds=seconds))
     stopping.set()
@@ -112,12 +112,12 @@ def run(stack: Stack, kills: int, doses: int, seconds: float, seed: int) -> Outc
     return _outcome(seed, history, struck, clients)
 
 
-def drawn(kills: int, seconds: float, chance: random.Random) -> list[Blow]:
+def drawn(blows: int, seconds: float, chance: random.Random) -> list[Blow]:
     """Blows over the time, on every part in turn and in random order, so that none is hit while it is down for long."""
     parts: list[str] = []
-    while len(parts) < kills:
+    while len(parts) < blows:
         parts += chance.sample(PARTS, len(PARTS))
-    times = sorted(chance.uniform(0, seconds - 5) for _ in range(kills))
+    times = sorted(chance.uniform(0, seconds - 5) for _ in range(blows))
     return [_blow(at, part, chance) for at, part in zip(times, parts, strict=False)]
 
 
@@ -232,7 +232,7 @@ def _outcome(seed: int, history: History, struck: Sequence[tuple[Blow, datetime]
     return Outcome(
         seed=seed,
         when=history.until.isoformat(timespec="seconds"),
-        kills=dict(sorted(Counter(f"{blow.how} {blow.part}" for blow, _ in struck).items())),
+        blows=dict(sorted(Counter(f"{blow.how} {blow.part}" for blow, _ in struck).items())),
         doses=len(history.doses),
         messages=len(history.lines),
         acknowledged=len(clients.acknowledged),
@@ -255,8 +255,8 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 def _table(outcome: Outcome) -> str:
     rows = [
-        ("blows", sum(outcome.kills.values())),
-        *((f"  {name}", times) for name, times in outcome.kills.items()),
+        ("blows", sum(outcome.blows.values())),
+        *((f"  {name}", times) for name, times in outcome.blows.items()),
         ("doses that fell due", outcome.doses),
         ("messages that arrived", outcome.messages),
         ("takes and skips acknowledged", outcome.acknowledged),
@@ -303,7 +303,7 @@ def _keep(data: Path, folder: Path) -> None:
 
 def _asked(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--blows", type=int, default=60)
     parser.add_argument("--doses", type=int, default=600)
     parser.add_argument("--seconds", type=float, default=150.0, help="over which doses fall due and parts are struck")
     parser.add_argument("--seed", type=int, help="of an earlier run, to draw the same again")
