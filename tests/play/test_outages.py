@@ -49,7 +49,8 @@ class Household:
                 os.kill(each, signal.SIGCONT)
 
     def ana_was_told_of(self, kind: str) -> bool:
-        lines = (self.running.data / "deliveries" / "ana.jsonl").read_text().splitlines()
+        path = self.running.data / "deliveries" / "ana.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
         return any(json.loads(line)["kind"] == kind for line in lines)
 
     def alarms(self) -> list[str]:
