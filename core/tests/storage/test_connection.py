@@ -1,6 +1,7 @@
 """Connections that survive what happens to PostgreSQL."""
 
 import os
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -58,6 +59,21 @@ def test_a_restarted_server_is_found_again(tmp_path: Path):
 
         database.ping()
         database.close()
+
+
+def test_a_process_with_more_than_a_thousand_callers_still_reaches_its_database(home: Home):
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    callers = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    database = Database(home.server.url("api"), "test")
+    try:
+        database.ping()
+        database.ping()
+    finally:
+        database.close()
+        for each in callers:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
 
 
 def test_threads_that_ask_one_after_another_share_a_connection(counted: "Counted"):

@@ -314,8 +314,9 @@ class _Link:
         """False when closed, or when PostgreSQL said something while nobody asked, which it does only to say goodbye."""
         if self.connection.closed:
             return False
-        ready, _, _ = select.select([self.connection], [], [], 0)
-        return not ready
+        said = select.poll()  # select() knows no descriptor above 1023, and an api has as many callers
+        said.register(self.connection, select.POLLIN)
+        return not said.poll(0)
 
     def is_free(self) -> bool:
         """False when closed, or when whoever had it was interrupted in the middle of a message."""
@@ -401,6 +402,11 @@ def _as_ours() -> Iterator[None]:
         raise ours from error
 
 
+def is_locked_out(error: DosetteError) -> bool:
+    """Whether somebody else's lock was in the way: what others hold free can be had."""
+    return isinstance(error.__cause__, psycopg2.Error) and error.__cause__.pgcode in _LOCKED
+
+
 def _error(error: psycopg2.Error) -> DosetteError | None:
     code = error.pgcode
     if code == "DO401":
@@ -434,4 +440,5 @@ _OUTAGES = (
     "57",
     "58",
 )  # connection, resources (disk full, too many clients), operator intervention, system error
-_TOO_SLOW = (errorcodes.LOCK_NOT_AVAILABLE, errorcodes.DEADLOCK_DETECTED, errorcodes.READ_ONLY_SQL_TRANSACTION)
+_LOCKED = (errorcodes.LOCK_NOT_AVAILABLE, errorcodes.DEADLOCK_DETECTED)
+_TOO_SLOW = (*_LOCKED, errorcodes.READ_ONLY_SQL_TRANSACTION)
