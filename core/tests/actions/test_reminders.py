@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg2
 import pytest
 
 from conftest import Home, found_home
 from dosette.actions import alarms, doses, households, reminders
 from dosette.actions.doses import Taking
 from dosette.actions.reminders import DECIDING_LEASE, LEAD, LEASE, MOST_ATTEMPTS, ClaimedDelivery, Sent
+from dosette.domain import reminders as ladder
+from dosette.domain.errors import Unavailable
 from dosette.domain.reminders import BACKUP_OLD, COULD_NOT_REMIND, NAG, second_at
 from dosette.storage.connection import Database, connect
 from dosette.testing import NOON, a_step
@@ -86,6 +89,94 @@ def test_a_scheduler_that_died_while_telling_is_followed_by_one_that_tells(home:
 
     assert outbox.rung(DUE + DECIDING_LEASE / 2) == []
     assert len(outbox.rung(DUE + DECIDING_LEASE)) == 1
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["alone", "beside a healthy one"])
+def test_a_dose_that_ends_every_scheduler_is_given_up_with_an_alarm(home: Home, outbox: Outbox, others: int):
+    home.dose(DUE)
+    outbox.ask("UPDATE reminders SET attempts = %s", MOST_ATTEMPTS)
+    for _ in range(others):
+        home.dose(DUE)
+
+    assert len(outbox.rung()) == others
+
+    assert outbox.ask("SELECT kind, status FROM reminders WHERE dose_id IS NULL") == [(COULD_NOT_REMIND, "waiting")]
+
+
+def test_a_household_of_which_nothing_can_be_decided_holds_up_no_other(
+    home: Home, outbox: Outbox, database_of: Callable[[str], Database], monkeypatch: pytest.MonkeyPatch
+):
+    other = found_home(home.server, database_of("api"), "Other")
+    households.add_contact(other.database, other.console, other.bruno, "file", "other.jsonl", NOON)
+    home.dose(DUE)
+    other.dose(DUE)
+    decide = ladder.tell
+
+    def breaks_at_home(of: ladder.Home, *due: Any) -> ladder.Telling:
+        return decide(of, *due) if of.id == other.id else 1 / 0  # type: ignore[return-value]
+
+    monkeypatch.setattr(ladder, "tell", breaks_at_home)
+
+    told = [outbox.rung(DUE + DECIDING_LEASE * tried) for tried in range(MOST_ATTEMPTS + 1)]
+
+    assert [len(each) for each in told] == [1, *[0] * MOST_ATTEMPTS]
+    assert outbox.ask(
+        "SELECT household_id::text, kind FROM reminders WHERE dose_id IS NULL OR status = 'parked' ORDER BY kind"
+    ) == [(home.id, COULD_NOT_REMIND), (home.id, "dose")]
+
+
+def test_a_household_that_somebody_locks_for_long_waits_alone_and_is_told_after(
+    home: Home, outbox: Outbox, database_of: Callable[[str], Database], postgres_url: Callable[[str], str]
+):
+    other = found_home(home.server, database_of("api"), "Other")
+    households.add_contact(other.database, other.console, other.bruno, "file", "other.jsonl", NOON)
+    home.dose(DUE)
+    other.dose(DUE)
+    tries = [DUE + DECIDING_LEASE * tried for tried in range(MOST_ATTEMPTS + 2)]
+    with closing(psycopg2.connect(postgres_url(home.server.name))) as lock, lock.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM dosette.households WHERE id = %s FOR UPDATE", (home.id,))
+        meanwhile = [len(outbox.rung(now)) for now in tries[:-1]]
+
+    assert meanwhile == [1, *[0] * MOST_ATTEMPTS]
+    assert len(outbox.rung(tries[-1])) == 1
+
+
+def test_a_disk_that_is_full_for_long_is_no_fault_of_what_is_due(
+    home: Home, outbox: Outbox, postgres_url: Callable[[str], str]
+):
+    home.dose(DUE)
+    tries = [DUE + DECIDING_LEASE * tried for tried in range(MOST_ATTEMPTS + 2)]
+    with closing(psycopg2.connect(postgres_url(home.server.name))) as owner, owner.cursor() as cursor:
+        owner.autocommit = True
+        cursor.execute(_FULL_DISK)
+        for now in tries[:-1]:
+            with pytest.raises(Unavailable, match="disk is full"):
+                outbox.rung(now)
+        cursor.execute("DROP TRIGGER disk ON dosette.deliveries")
+
+    assert len(outbox.rung(tries[-1])) == 1
+
+
+_FULL_DISK = """
+    CREATE FUNCTION dosette.is_full() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+    CREATE TRIGGER disk BEFORE INSERT ON dosette.deliveries FOR EACH ROW EXECUTE FUNCTION dosette.is_full()
+"""
+"""An UPDATE finds room where the row was; an INSERT needs a new page."""
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=1), timedelta(hours=26)])
+def test_a_clock_that_is_set_back_silences_nobody(
+    home: Home, outbox: Outbox, postgres_url: Callable[[str], str], ahead: timedelta
+):
+    home.dose(DUE - timedelta(minutes=5))
+    assert outbox.rung(DUE - timedelta(minutes=5))
+    with closing(psycopg2.connect(postgres_url(home.server.name))) as owner, owner.cursor() as cursor:
+        cursor.execute("UPDATE dosette.deliveries SET made_at = %s", (DUE + ahead,))
+        owner.commit()
+    home.dose(DUE)
+
+    assert len(outbox.rung()) == 1
 
 
 def test_what_is_told_late_is_late_since_it_was_to_be_told_and_not_since_its_message_was_made(

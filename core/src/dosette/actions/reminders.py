@@ -1,7 +1,9 @@
 """Telling: what is due becomes messages, one for each person; a message is claimed under a lease, sent, and recorded."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
@@ -9,11 +11,12 @@ from typing import Any
 from uuid import uuid4
 
 from dosette.domain import reminders as ladder
+from dosette.domain.errors import Unavailable
 from dosette.domain.reminders import Contact, Home, Item, Person, Reminder, Telling
 from dosette.faults import fp
 from dosette.storage import reminders as sql
 from dosette.storage.access import locking
-from dosette.storage.connection import Database, Row, Statement, uuids
+from dosette.storage.connection import Database, Row, Statement, is_locked_out, uuids
 
 BATCH = 200
 LEASE = timedelta(seconds=10)
@@ -25,6 +28,8 @@ LEAD = timedelta(seconds=15)
 BACKUP_OLD_AFTER = timedelta(hours=26)
 _TRY_AGAIN_S = 5
 _TRY_AGAIN_TIMES = 3
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -85,25 +90,26 @@ class Backlog:
 def tell_due(database: Database, now: datetime) -> list[Rung] | None:
     """Turns what is due in up to BATCH households into messages; those to be rung, urgent ones first.
 
-    None when nothing was due. Killed in between, the lease ends and another one tells.
+    None when nothing was due. Killed in between, the lease ends and another one tells. A household that is locked, or about which
+    nothing can be decided, waits for the next try, and holds up no other.
     """
     lease, minute = str(uuid4()), now.replace(second=0, microsecond=0)
     values = {"lease": lease, "until": now + DECIDING_LEASE, "minute": minute, "most": MOST_ATTEMPTS, "limit": BATCH}
     rows = database.run(sql.LEASE_DUE, **values, now=now)
-    if not rows:
-        return None
+    homes = [row for row in rows if row[0]]
+    if not homes:
+        return [] if rows[0][-1] else None
     fp("S2")
-    tellings = [ladder.tell(_home(row), _due(row), now) for row in rows]
-    told = database.run(
-        sql.TELL,
-        locking([row[0] for row in rows]),
-        steps=json.dumps([_step_json(step) for telling in tellings for step in telling.steps]),
-        deliveries=json.dumps(_deliveries_json(tellings)),
-        lease=lease,
-        now=now,
-    )
+    tellings = dict(_decided(homes, now))
+    try:
+        told = _tell(database, tellings, lease, now)
+    except Unavailable as error:
+        if not is_locked_out(error):
+            _give_back(database, tellings.values(), lease)
+            raise
+        told = [each for home, telling in tellings.items() for each in _tell_alone(database, home, telling, lease, now)]
     fp("S3")
-    return [Rung(delivery_id, urgent) for delivery_id, urgent, _ in told]
+    return sorted(told, key=lambda each: not each.urgent)
 
 
 def ring_again(database: Database, now: datetime) -> list[Rung]:
@@ -162,6 +168,48 @@ def led_until(database: Database) -> datetime:
     return until
 
 
+def _decided(homes: Iterable[Row], now: datetime) -> Iterator[tuple[str, Telling]]:
+    """By household. One whose state is not foreseen keeps its lease: it is tried again, and given up in the end, with an alarm."""
+    for row in homes:
+        try:
+            yield row[0], ladder.tell(_home(row), _due(row), now)
+        except Exception:
+            log.exception("nothing could be decided", extra={"household_id": row[0]})
+
+
+def _tell(database: Database, tellings: Mapping[str, Telling], lease: str, now: datetime) -> list[Rung]:
+    told = database.run(
+        sql.TELL,
+        locking(list(tellings)),
+        steps=json.dumps([_step_json(step) for telling in tellings.values() for step in telling.steps]),
+        deliveries=json.dumps(_deliveries_json(tellings.values())),
+        lease=lease,
+        now=now,
+    )
+    return [Rung(delivery_id, urgent) for delivery_id, urgent, _ in told]
+
+
+def _tell_alone(database: Database, home: str, telling: Telling, lease: str, now: datetime) -> list[Rung]:
+    try:
+        return _tell(database, {home: telling}, lease, now)
+    except Unavailable as error:
+        log.warning(
+            "a household waits to be told", extra={"household_id": home, "error": str(error.__cause__ or error)}
+        )
+        _give_back(database, [telling], lease)
+        if not is_locked_out(error):
+            raise
+        return []
+
+
+def _give_back(database: Database, tellings: Iterable[Telling], lease: str) -> None:
+    """An outage is no fault of what was to be told: the try does not count. If that can't be said either, it does."""
+    with suppress(Unavailable):
+        database.run(
+            sql.GIVE_BACK, ids=uuids([step.reminder_id for each in tellings for step in each.steps]), lease=lease
+        )
+
+
 def _patience(attempts: int) -> timedelta:
     return timedelta(seconds=_TRY_AGAIN_S * _TRY_AGAIN_TIMES ** max(0, attempts - 1))
 
@@ -193,7 +241,7 @@ def _step_json(step: ladder.Step) -> dict[str, object]:
     return asdict(step) | {"next_at": step.next_at.isoformat() if step.next_at else None}
 
 
-def _deliveries_json(tellings: Sequence[Telling]) -> list[dict[str, object]]:
+def _deliveries_json(tellings: Iterable[Telling]) -> list[dict[str, object]]:
     messages = [each for telling in tellings for each in telling.deliveries]
     return [{"place": place, **asdict(each)} for place, each in enumerate(messages)]
 

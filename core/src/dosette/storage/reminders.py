@@ -48,9 +48,11 @@ LEASE_DUE = Statement(
               FROM members AS p WHERE p.household_id = h.id),
            (SELECT jsonb_agg(v.id ORDER BY v.id) FROM devices AS v WHERE v.household_id = h.id AND v.revoked_at IS NULL),
            (SELECT jsonb_agg(DISTINCT t.contact_id) FROM deliveries AS t
-             WHERE t.household_id = h.id AND t.made_at >= %(minute)s AND t.contact_id IS NOT NULL),
-           (SELECT count(*) FROM gave_up)
-      FROM due JOIN households AS h ON h.id = due.household_id
+             WHERE t.household_id = h.id AND t.contact_id IS NOT NULL
+               AND t.made_at >= %(minute)s AND t.made_at < %(minute)s + interval '1 minute'),
+           given_up.count
+      FROM (SELECT count(*) FROM gave_up) AS given_up  -- also when nothing else is due: what nobody asks for is not done
+      LEFT JOIN (due JOIN households AS h ON h.id = due.household_id) ON true
      ORDER BY h.id
     """,
     lease="uuid",
@@ -97,6 +99,17 @@ TELL = Statement(
     lease="uuid",
     now="timestamptz",
 )
+
+GIVE_BACK = Statement(
+    "give_back_reminders",
+    """
+    UPDATE reminders SET attempts = attempts - 1
+     WHERE id = ANY (%(ids)s) AND lease = %(lease)s AND status = 'waiting'
+    """,
+    ids="uuid[]",
+    lease="uuid",
+)
+"""The try does not count; the lease stays, so that it is not the next thing to be tried."""
 
 RING_AGAIN = Statement(
     "ring_deliveries",
