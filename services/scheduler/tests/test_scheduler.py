@@ -13,8 +13,8 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from conftest import Home
-from dosette.actions import alarms, devices, doses, households, reminders
+from conftest import Home, found_home
+from dosette.actions import alarms, devices, doses, households, reminders, schedules
 from dosette.actions.devices import ServerKeys
 from dosette.actions.doses import Taking
 from dosette.bus import Bus, Entry, connect
@@ -22,16 +22,19 @@ from dosette.contracts.device_file import DeviceFile
 from dosette.contracts.life import SignOfLife
 from dosette.contracts.names import DELIVERIES_QUEUE, plan_key, press_key
 from dosette.contracts.plan import Plan
-from dosette.contracts.press import SentPress
+from dosette.contracts.press import Press, SentPress
 from dosette.contracts.signing import seal, unseal
 from dosette.device_bus import BusDown, DeviceBus, NotAdmitted
+from dosette.domain.doses import When
+from dosette.domain.errors import Unavailable
 from dosette.metrics import exposition
 from dosette.storage import devices as device_sql
 from dosette.storage.connection import Database
 from dosette.storage.connection import connect as connect_database
 from dosette.testing import NOON, a_press
 from dosette_local.servers.valkey import Valkey
-from dosette_scheduler.alarms import Alarms
+from dosette_scheduler import scheduler as scheduler_module
+from dosette_scheduler.alarms import LOOK_EVERY, Alarms
 from dosette_scheduler.doorbell import Doorbell
 from dosette_scheduler.listener import Listener
 from dosette_scheduler.presses import PressDesk
@@ -426,6 +429,99 @@ def test_a_forged_press_is_forgotten_and_changes_nothing(home: Home, redis: Redi
 
     assert _eventually(lambda: redis.xlen(f"dosette:press:{panel.device_id}") == 0)
     assert home.doses()[0]["status"] == "pending"
+
+
+def test_an_odd_press_of_one_panel_is_refused_and_those_of_the_others_are_taken_in(
+    home: Home, redis: Redis, panel: DeviceFile, desk: None, database_of: Callable[[str], Database], valkey: Valkey
+):
+    other = found_home(home.server, database_of("api"), "Other")
+    well = devices.pair(other.database, other.console, "Kitchen", KEYS, f"127.0.0.1:{valkey.port}", "", NOON)
+    dose_id = other.dose(DUE)
+    odd = [a_press(panel.device_id, "not-a-uuid", at=DUE, number=number) for number in (1, 2)]
+
+    for press in odd:
+        redis.xadd(press_key(panel.device_id), {"press": seal(press.to_json(), panel.signing_key)})
+    press = a_press(well.device_id, dose_id, at=DUE)
+    redis.xadd(press_key(well.device_id), {"press": seal(press.to_json(), well.signing_key)})
+
+    assert _eventually(lambda: other.doses()[0]["status"] == "taken")
+    assert _eventually(lambda: redis.xlen(press_key(panel.device_id)) == 0)
+    assert _execute(home, "SELECT kind FROM reminders WHERE dose_id IS NULL") == [("not_believed",)]
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_press_that_breaks_its_intake_ends_it_for_nobody(
+    home: Home, redis: Redis, panel: DeviceFile, desk: None, monkeypatch: pytest.MonkeyPatch
+):
+    take_in = doses.take_in
+
+    def breaks_once(database: Database, press: Press, when: When, now: datetime) -> list[str]:
+        if press.number == 1:
+            raise ZeroDivisionError
+        return take_in(database, press, when, now)
+
+    monkeypatch.setattr(doses, "take_in", breaks_once)
+    dose_id = home.dose(DUE)
+
+    for number in (1, 2):
+        press = a_press(panel.device_id, dose_id, at=DUE, number=number)
+        redis.xadd(press_key(panel.device_id), {"press": seal(press.to_json(), panel.signing_key)})
+
+    assert _eventually(lambda: home.doses()[0]["status"] == "taken")
+
+
+def test_what_is_due_is_told_though_the_planning_breaks(
+    home: Home, database_of: Callable[[str], Database], redis: Redis, monkeypatch: pytest.MonkeyPatch
+):
+    households.add_contact(home.database, home.console, home.bruno, "file", "bruno.jsonl", NOON)
+    home.dose(DUE)
+
+    def breaks(*_: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(schedules, "extend_plans", breaks)
+
+    with pytest.raises(ZeroDivisionError):
+        _scheduler(home, database_of, redis, DUE)._round(set())
+
+    assert len(Queue(DELIVERIES_QUEUE, connection=redis, serializer=JSONSerializer)) == 1
+
+
+def test_a_change_that_was_heard_in_a_round_that_failed_is_heeded_in_the_next(
+    home: Home, database_of: Callable[[str], Database], redis: Redis, monkeypatch: pytest.MonkeyPatch
+):
+    scheduler, stopping, rounds = _scheduler(home, database_of, redis, NOON), Event(), []
+    heard = iter([{home.id}, set()])
+    monkeypatch.setattr(scheduler.listener, "wait", lambda seconds: next(heard))
+
+    def fails_once(changed: set[str]) -> float:
+        rounds.append(set(changed))
+        if len(rounds) == 1:
+            raise Unavailable("a lock")
+        stopping.set()
+        return 0.0
+
+    monkeypatch.setattr(scheduler, "_round", fails_once)
+    monkeypatch.setattr(scheduler_module, "RETRY_S", 0)
+
+    scheduler.run(stopping)
+
+    assert rounds == [{home.id}, {home.id}]
+
+
+def test_after_an_outage_the_stock_is_looked_at_though_no_change_was_heard(
+    home: Home, database_of: Callable[[str], Database], redis: Redis
+):
+    looks = Alarms(database_of("scheduler"), Bus(redis))
+    looks.look(set(), True, NOON)
+    home.dose(DUE, on_hand="1")
+
+    looks.look(set(), True, NOON + LOOK_EVERY)
+    unheard = _execute(home, "SELECT kind FROM reminders WHERE kind = 'low_stock'")
+    looks.all_is_stale()
+    looks.look(set(), True, NOON + 2 * LOOK_EVERY)
+
+    assert (unheard, _execute(home, "SELECT kind FROM reminders WHERE kind = 'low_stock'")) == ([], [("low_stock",)])
 
 
 def test_a_notification_wakes_the_listener_at_once(home: Home):

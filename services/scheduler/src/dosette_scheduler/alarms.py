@@ -49,6 +49,10 @@ class Alarms:
         self._redis_alarm = True
         self._back_at: datetime | None = None
 
+    def all_is_stale(self) -> None:
+        """What changed may not have been heard of."""
+        self._all_at = None
+
     def look(self, changed: set[str], redis_answered: bool, now: datetime) -> None:
         """To be called at every round. Raises Unavailable."""
         self._changed |= changed

@@ -13,7 +13,7 @@ from dosette.contracts.plan import UnknownVersion
 from dosette.contracts.press import SentPress
 from dosette.contracts.signing import BadSignature
 from dosette.domain.doses import pressed_when
-from dosette.domain.errors import Unauthorized, Unavailable
+from dosette.domain.errors import DosetteError, Unavailable
 from dosette.domain.reminders import CLOCK_WRONG, NOT_BELIEVED, TIME_UNSURE
 from dosette.metrics import counter
 from dosette.storage.connection import Database
@@ -52,6 +52,9 @@ class PressDesk:
             except (BusDown, Unavailable) as error:
                 log.warning("presses wait", extra={"error": str(error.__cause__ or error)})
                 stopping.wait(RETRY_S)
+            except Exception:  # nobody would start this thread again
+                log.exception("presses wait")
+                stopping.wait(RETRY_S)
 
     def _serve(self, stopping: Event) -> None:
         known = {device.id: device for device in devices.active(self._database)}
@@ -64,7 +67,7 @@ class PressDesk:
 
     def _take_in(self, device: Device, entry: Entry) -> Device:
         """The device as it is known after this. Raises Unavailable: the entry stays where it is, and later ones behind it, so that
-        their order holds."""
+        their order holds. What else is wrong with it concerns its panel alone, which keeps a press until it hears that it counts."""
         now = self._clock()
         try:
             body, generation = self._keys.unsealed(device, entry.sealed, now)
@@ -74,11 +77,19 @@ class PressDesk:
                 self._heed(device, SignOfLife.from_json(body), entry.age, now)
             else:
                 self._count(device, SentPress.from_json(body), entry.age, now)
-        except (BadSignature, UnknownVersion, ValueError, Unauthorized) as error:
-            log.error("a press was refused", extra={"device_id": device.id, "error": repr(error)})
-            _presses.labels("forged").inc()
-            self._alarm(device, NOT_BELIEVED, now)
+        except Unavailable:
+            raise
+        except (BadSignature, UnknownVersion, ValueError, DosetteError) as error:
+            self._refuse(device, error, now)
+        except Exception as error:  # a bug of ours with one press must not end the intake of all
+            log.exception("a press broke its intake", extra={"device_id": device.id})
+            self._refuse(device, error, now)
         return device
+
+    def _refuse(self, device: Device, error: Exception, now: datetime) -> None:
+        log.error("a press was refused", extra={"device_id": device.id, "error": repr(error)})
+        _presses.labels("forged").inc()
+        self._alarm(device, NOT_BELIEVED, now)
 
     def _count(self, device: Device, sent: SentPress, age: timedelta, now: datetime) -> None:
         press = sent.press

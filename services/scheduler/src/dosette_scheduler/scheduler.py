@@ -75,13 +75,16 @@ class Scheduler:
 
     def run(self, stopping: Event) -> None:
         wait_s = 0.0
+        changed: set[str] = set()
         while not stopping.is_set():
             try:
-                changed = self.listener.wait(longest_wait_s(self.clock, wait_s))
+                changed |= self.listener.wait(longest_wait_s(self.clock, wait_s))
                 wait_s = self._round(changed)
+                changed = set()
             except Unavailable as error:
                 log.warning("the database is out of reach", extra={"error": str(error.__cause__ or error)})
                 self.publisher.all_is_stale()
+                self.alarms.all_is_stale()
                 stopping.wait(RETRY_S)
             self.progress = time.monotonic()
             self.goes_on()
@@ -91,15 +94,18 @@ class Scheduler:
 
     @_tick.time()
     def _round(self, changed: set[str]) -> float:
-        """One round; how many seconds until the next has something to do."""
+        """One round; how many seconds until the next has something to do. What is due is told though the planning broke: that has
+        been done for days ahead."""
         now = self.clock()
         if not self._is_leader(now):
             _heartbeat.set(now.timestamp())
             return LONGEST_WAIT_S
-        self._know_zones()
-        more = self._keep_plan(now)
-        rung = self._tell(now)
-        answered = self._speak(rung, changed, now)
+        try:
+            self._know_zones()
+            more = self._keep_plan(now)
+        finally:
+            self._tell(now)
+        answered = self._speak(changed, now)
         self.told_of(changed)
         self.alarms.look(changed, answered, now)
         wait_s = self._until_next(now)
@@ -145,14 +151,13 @@ class Scheduler:
         self.tidied_at = self.tidied_at if more else now
         return more
 
-    def _tell(self, now: datetime) -> list[Rung]:
+    def _tell(self, now: datetime) -> None:
         """What is due becomes messages; they are rung batch by batch, so that the first need not wait for the last."""
-        rung = reminders.ring_again(self.database, now)
+        self._ring(reminders.ring_again(self.database, now))
         while (told := reminders.tell_due(self.database, now)) is not None:
-            self._ring(rung)
-            rung = told
+            self._ring(told)
             self.progress = time.monotonic()
-        return rung
+            self.goes_on()
 
     def _ring(self, rung: list[Rung]) -> None:
         """A bell that nobody hears costs seconds: workers look by themselves."""
@@ -163,11 +168,10 @@ class Scheduler:
         else:
             _rung.inc(len(rung))
 
-    def _speak(self, rung: list[Rung], changed: set[str], now: datetime) -> bool:
+    def _speak(self, changed: set[str], now: datetime) -> bool:
         """Redis may be away (then False): workers look for the rows, and what was not published is published when it is back."""
         try:
             self.doorbell.ping()
-            self._ring(rung)
             self.publisher.publish(changed, now)
         except BusDown as error:
             log.warning("Redis is out of reach", extra={"error": str(error)})
