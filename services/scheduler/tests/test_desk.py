@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
+from time import monotonic
 
 import pytest
 
@@ -14,12 +15,14 @@ from dosette.actions import doses, households, reminders
 from dosette.actions.doses import Taking
 from dosette.actions.reminders import MOST_ATTEMPTS
 from dosette.bus import connect
+from dosette.domain.errors import Unavailable
 from dosette.storage.connection import Database, Statement
 from dosette.testing import NOON
+from dosette_scheduler import desk as desk_module
 from dosette_scheduler.channels import Channel, ChannelFailed, Message
 from dosette_scheduler.channels.file import FileChannel
 from dosette_scheduler.channels.panel import PanelChannel
-from dosette_scheduler.desk import Desk
+from dosette_scheduler.desk import LEADERLESS_S, STUCK_AFTER_S, SWEEP_S, Desk
 
 DUE = NOON + timedelta(minutes=30)
 _STATUSES = Statement("statuses_of_deliveries", "SELECT status FROM deliveries")
@@ -55,6 +58,8 @@ class Scene:
     database_of: Callable[[str], Database]
     folder: Path
     now: datetime = DUE
+    passed_s: float = 0.0
+    """So much more has elapsed than really has."""
     others: dict[str, Channel] = field(default_factory=dict)
     desk: Desk | None = None
 
@@ -69,8 +74,19 @@ class Scene:
 
     def open(self) -> Desk:
         channels: dict[str, Channel] = {"file": FileChannel(self.folder), **self.others}
-        self.desk = Desk(self.database_of("worker"), channels, lambda: self.now)
+        self.desk = Desk(self.database_of("worker"), channels, lambda: self.now, elapsed_s=self.elapsed_s)
         return self.desk
+
+    def elapsed_s(self) -> float:
+        return monotonic() + self.passed_s
+
+    def turns(self, seconds: float) -> None:
+        """What the desk does for so long, in which nobody rings."""
+        assert self.desk is not None
+        until = self.passed_s + seconds
+        while self.passed_s < until:
+            self.passed_s += SWEEP_S
+            self.desk.turn(Event())
 
     def sweep_after_long(self) -> None:
         """What the desk does when it has seen nothing new for long, to its end."""
@@ -280,6 +296,43 @@ def test_while_no_scheduler_leads_the_desk_tells_what_is_due_and_that_it_is_so(s
     lines = scene.told()
     assert [line["at"] for line in lines if line["kind"] == "due"] == [due.isoformat() for due in day]
     assert scene.database_of("api").run(_ALARMS, scene.home.console) == [("scheduler_away",)]
+
+
+def test_after_an_outage_the_scheduler_gets_its_time_to_come_back(scene: Scene, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(desk_module, "RETRY_S", 0)
+    desk = scene.open()
+    desk.turn(Event())
+    with monkeypatch.context() as outage:
+        outage.setattr(reminders, "led_until", _away)
+        scene.turns(60)
+
+    scene.turns(5)
+    first = scene.database_of("api").run(_ALARMS, scene.home.console)
+    scene.turns(LEADERLESS_S)
+
+    assert (first, scene.database_of("api").run(_ALARMS, scene.home.console)) == ([], [("scheduler_away",)])
+
+
+def _away(*_: object) -> datetime:
+    raise Unavailable("away")
+
+
+def test_a_result_that_waits_for_the_database_is_no_message_that_hangs(scene: Scene, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(desk_module, "RETRY_S", 0)
+    scene.contact()
+    scene.home.dose(DUE)
+    desk = scene.open()
+    scene.tell()
+    desk.turn(Event())
+    desk._listen(10)
+    with monkeypatch.context() as outage:
+        outage.setattr(reminders, "record", _away)
+        scene.turns(2 * STUCK_AFTER_S)
+        alive = desk.is_alive()
+
+    desk.turn(Event())
+
+    assert (alive, scene.statuses(), len(scene.told())) == (True, ["delivered"], 1)
 
 
 def test_while_a_scheduler_leads_the_desk_leaves_what_is_due_to_it(scene: Scene):

@@ -36,6 +36,8 @@ CLOSING_S = 8.0
 LEADERLESS_S = 45.0
 """So long the scheduler's lease may stay as it is: one that hangs ends itself after 30 s and is back. By what elapses here: clocks may
 be wrong, or moved."""
+UNSEEN_S = 2 * SWEEP_S
+"""Who has not looked for so long, since PostgreSQL was away or the process frozen, does not know whether somebody led meanwhile."""
 
 log = logging.getLogger(__name__)
 OUTCOMES = ("delivered", "failed", "parked")
@@ -66,7 +68,8 @@ class Desk:
     clock: Clock
     links: Links = lambda delivery: ()
     goes_on: Callable[[], None] = lambda: None
-    progress: float = field(default_factory=time.monotonic)
+    elapsed_s: Callable[[], float] = time.monotonic
+    progress: float = field(init=False)
     _inbox: "SimpleQueue[Sequence[str] | _Done | None]" = field(default_factory=SimpleQueue)
     _known: set[str] = field(default_factory=set)
     _was_refused: Event = field(default_factory=Event)
@@ -76,10 +79,13 @@ class Desk:
     _suspects: set[str] = field(default_factory=set)
     _swept_at: float = float("-inf")
     _led_until: datetime | None = None
-    _led_at: float = field(default_factory=time.monotonic)
-    _hasty_until: float = field(default_factory=lambda: time.monotonic() + HASTY_FOR_S)
+    _led_at: float = field(init=False)
+    _looked_at: float = field(init=False)
+    _hasty_until: float = field(init=False)
 
     def __post_init__(self) -> None:
+        self.progress = self._led_at = self._looked_at = self.elapsed_s()
+        self._hasty_until = self.progress + HASTY_FOR_S
         self._lanes = {
             name: ThreadPoolExecutor(channel.threads, thread_name_prefix=name)
             for name, channel in self.channels.items()
@@ -107,8 +113,10 @@ class Desk:
         self._inbox.put(None)
 
     def is_alive(self) -> bool:
-        oldest = min((began for _, began in list(self._under_way.values())), default=time.monotonic())
-        return time.monotonic() - min(oldest, self.progress) < STUCK_AFTER_S
+        """A result that waits for PostgreSQL is no message that hangs: it is kept as long as this process lives."""
+        ready = {done.delivery.id for done in list(self._unrecorded)}
+        sending = [began for each, (_, began) in list(self._under_way.items()) if each not in ready]
+        return self.elapsed_s() - min([*sending, self.progress]) < STUCK_AFTER_S
 
     def turn(self, stopping: Event) -> None:
         """One turn: records what is done, claims what there is room for."""
@@ -119,16 +127,19 @@ class Desk:
         except Unavailable as error:
             log.warning("the database is out of reach", extra={"error": str(error.__cause__ or error)})
             stopping.wait(RETRY_S)
-            self._hasty_until = time.monotonic() + HASTY_FOR_S
-        self.progress = time.monotonic()
+            self._hasty_until = self.elapsed_s() + HASTY_FOR_S
+        self._has_gone_on()
+
+    def _has_gone_on(self) -> None:
+        self.progress = self.elapsed_s()
         if self.is_alive():
             self.goes_on()
 
     def _wait_s(self) -> float:
-        return max(0.0, self._swept_at + self._sweep_s() - time.monotonic())
+        return max(0.0, self._swept_at + self._sweep_s() - self.elapsed_s())
 
     def _sweep_s(self) -> float:
-        return HASTY_S if time.monotonic() < self._hasty_until else SWEEP_S
+        return HASTY_S if self.elapsed_s() < self._hasty_until else SWEEP_S
 
     def _listen(self, wait_s: float) -> None:
         """Takes in all that was said meanwhile."""
@@ -179,9 +190,10 @@ class Desk:
             free = self._free()
             self._hand_out(reminders.claim(self.database, sorted(self._known), free, now), free, now)
             self._known.clear()
-        is_time = time.monotonic() >= self._swept_at + self._sweep_s()
+        is_time = self.elapsed_s() >= self._swept_at + self._sweep_s()
         if is_time:
             self._stand_in(now)
+            now = self.clock()  # a lease begins with its claim
         if is_time or any(self._has_room(each) for each in self._hungry):
             self._hungry.clear()
             free = self._free()
@@ -189,20 +201,21 @@ class Desk:
         if is_time or self._suspects:
             self._look_for_suspects(now)
         if is_time:
-            self._swept_at = time.monotonic()
+            self._swept_at = self.elapsed_s()
 
     def _stand_in(self, now: datetime) -> None:
         """While no scheduler leads, this desk turns what is due into messages, and people are told why panels hear nothing. Several
         desks at once do no harm."""
         until = reminders.led_until(self.database)
-        if until != self._led_until:
-            self._led_until, self._led_at = until, time.monotonic()
-        leaderless = time.monotonic() - self._led_at >= LEADERLESS_S
+        if until != self._led_until or self.elapsed_s() - self._looked_at > UNSEEN_S:
+            self._led_until, self._led_at = until, self.elapsed_s()
+        leaderless = self.elapsed_s() - self._led_at >= LEADERLESS_S
         _stands_in.set(leaderless)
         if leaderless:
             alarms.raise_everywhere(self.database, SCHEDULER_AWAY, now)
             while reminders.tell_due(self.database, now) is not None:
-                self.progress = time.monotonic()
+                self._has_gone_on()
+        self._looked_at = self.elapsed_s()
 
     def _tell_of_strangers(self) -> None:
         """Once, until somebody dismisses it."""
@@ -234,7 +247,7 @@ class Desk:
                 _deliveries.labels(delivery.channel, "parked").inc()
                 log.error("given up", extra={"delivery_id": delivery.id, "channel": delivery.channel})
             else:
-                self._under_way[delivery.id] = (delivery.channel, time.monotonic())
+                self._under_way[delivery.id] = (delivery.channel, self.elapsed_s())
                 self._lanes[delivery.channel].submit(self._send, delivery, now + LEASE)
         self._hungry |= {channel for channel, room in free.items() if taken[channel] >= room}
         busy = Counter(channel for channel, _ in self._under_way.values())
@@ -288,8 +301,8 @@ class Desk:
 
     def _close(self) -> None:
         """What is on its way arrives and is recorded, as far as there is time."""
-        until = time.monotonic() + CLOSING_S
-        while self._under_way and time.monotonic() < until:
+        until = self.elapsed_s() + CLOSING_S
+        while self._under_way and self.elapsed_s() < until:
             self._listen(0.2)
             try:
                 self._record()
