@@ -1,16 +1,20 @@
 """Children never outlive the launcher, and leave nothing behind themselves."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from dosette_local import supervision
 from dosette_local.errors import CannotStart
+from dosette_local.household import Household, Settings
 from dosette_local.lock import is_held
 from dosette_local.logs import KEPT_BYTES, Log
 from dosette_local.processes import Child, Program, output_of
@@ -129,6 +133,46 @@ def test_a_child_that_was_stopped_is_ended_and_started_again(tmp_path: Path, mon
     assert said[:-1] == [None] * (SILENT_TIMES - 1) + ["script did not answer any more and was ended"]
     assert eventually(lambda: bool(watched.look()) or child.running())
     child.kill()
+
+
+def test_a_child_for_which_there_is_no_room_is_started_when_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "TRY_AGAIN_S", 0.0)
+    child = Child(shell(tmp_path, "exec sleep 60"))
+    watched = Watched(child)
+    child.start()
+    child.kill()
+
+    with monkeypatch.context() as full:
+        full.setattr(subprocess, "Popen", _no_room)
+        assert eventually(lambda: "No space left" in (watched.look() or ""))
+
+    assert eventually(lambda: watched.look() is None and child.running())
+    child.kill()
+
+
+def _no_room(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_launcher_whose_log_has_no_room_goes_on(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def pause(seconds: float) -> None:
+        if len(said) == 2:
+            raise KeyboardInterrupt
+
+    settings = Settings(tmp_path, 8080, None, None, tmp_path, {})
+    household = Household(settings, lambda what: nullcontext(), said.append, pause)
+    household.folder.logs.mkdir(parents=True)
+    household.folder.log("launcher").symlink_to("/dev/full")
+    household._services = [Watched(Child(shell(tmp_path, "exit 1"))) for _ in range(2)]
+
+    with pytest.raises(KeyboardInterrupt):
+        household.watch()
+
+    assert said == ["script ended; starts again in 0.2 s"] * 2
 
 
 def test_a_child_that_answers_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -76,12 +76,14 @@ class Household:
         return self._write_access(ports)
 
     def watch(self) -> None:
-        """Restarts what ends, until `pause` raises."""
+        """Restarts what ends, until `pause` raises. On a full disk, too, where no log takes a line: PostgreSQL may end of it."""
         note = Log(self.folder.log("launcher")).note
         while True:
             for line in filter(None, [watched.look() for watched in self._stores + self._services]):
-                self._say(line)
-                note(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}")
+                with suppress(OSError):
+                    note(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}")
+                with suppress(OSError):
+                    self._say(line)
             self._pause(LOOK_AGAIN_S)
 
     def stop(self) -> list[str]:

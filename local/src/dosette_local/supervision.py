@@ -9,6 +9,7 @@ DELAYS_S = (0.2, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """What ends twice in ten seconds may have been struck twice; what ends five times has a fault, and must not use up a small machine."""
 WORKED_AFTER_S = 1.0
 STEADY_AFTER_S = 10.0
+TRY_AGAIN_S = 5.0
 ASK_EVERY_S = 15.0
 SILENT_TIMES = 3
 """A process that hangs ends itself; one that was stopped (SIGSTOP) can't."""
@@ -57,11 +58,18 @@ class Watched:
             delay_s = self._backoff.delay_s(now - self.child.started_at, self.child.exit_code())
             self._restart_at = now + delay_s
             return f"{self.child.program.name} {self._ending()}; starts again in {delay_s:g} s"
-        if now >= self._restart_at:
-            self._restart_at = None
-            self._silent, self._ask_at = 0, now + ASK_EVERY_S
+        return self._restart(now) if now >= self._restart_at else None
+
+    def _restart(self, now: float) -> str | None:
+        """If the machine lets us: on a full disk there may be no room for its log."""
+        try:
             self._mend()
             self.child.start()
+        except OSError as error:
+            self._restart_at = now + TRY_AGAIN_S
+            return f"{self.child.program.name} can't be started: {error}; tried again in {TRY_AGAIN_S:g} s"
+        self._restart_at = None
+        self._silent, self._ask_at = 0, now + ASK_EVERY_S
         return None
 
     def _ask(self) -> str | None:
