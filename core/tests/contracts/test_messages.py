@@ -8,7 +8,7 @@ import pytest
 
 from dosette.contracts.device_file import DeviceFile
 from dosette.contracts.job import DeliveryJob
-from dosette.contracts.plan import Plan, UnknownVersion
+from dosette.contracts.plan import NewKeys, Plan, UnknownVersion
 from dosette.contracts.press import Press
 from dosette.testing import a_dose, a_plan, a_press
 
@@ -49,6 +49,15 @@ def test_a_plan_of_a_server_that_is_one_version_older_is_read():
         del raw[name]
     for name in ("snoozed_until", "claimed_by"):
         del raw["doses"][0][name]
+
+    assert Plan.from_json(json.dumps(raw).encode()) == plan
+
+
+def test_what_a_newer_server_adds_to_a_plan_does_no_harm():
+    plan = replace(a_plan(a_dose()), keys=NewKeys(2, "ab", "cd"))
+    raw = {"v": 1} | json.loads(json.dumps(asdict(plan), default=str))
+    for each in (raw, raw["doses"][0], raw["keys"]):
+        each["mood"] = "cheerful"
 
     assert Plan.from_json(json.dumps(raw).encode()) == plan
 

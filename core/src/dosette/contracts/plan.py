@@ -120,6 +120,10 @@ class NewKeys:
     signing_key: str
     redis_password: str
 
+    @classmethod
+    def of(cls, raw: dict[str, Any]) -> "NewKeys":
+        return cls(raw["generation"], raw["signing_key"], raw["redis_password"])
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -168,7 +172,7 @@ class Plan:
             stuck_since=_time(raw["stuck_since"]) if raw.get("stuck_since") else None,
             low=tuple(LowStock.of(each) for each in raw.get("low") or ()),
             conflicts=tuple(PlannedConflict.of(each) for each in raw.get("conflicts") or ()),
-            keys=NewKeys(**raw["keys"]) if raw.get("keys") else None,
+            keys=NewKeys.of(raw["keys"]) if raw.get("keys") else None,
             old_keys_until=_time(raw["old_keys_until"]) if raw.get("old_keys_until") else None,
             revoked=bool(raw.get("revoked")),
         )
