@@ -176,6 +176,21 @@ def test_new_keys_are_on_the_card_before_they_are_used(path: Path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_keys_that_are_about_to_be_used_are_nobody_else_s(path: Path, monkeypatch: pytest.MonkeyPatch):
+    keyring, write, looks = _keyring(path), DeviceFile.write, []
+
+    def looked_at(file: DeviceFile, to: Path) -> None:
+        write(file, to)
+        looks.append(keyring.was_replaced())
+
+    monkeypatch.setattr(DeviceFile, "write", looked_at)
+    keyring.adopt(_with_new_keys(), FILE.signing_key)
+    monkeypatch.undo()
+    replace(FILE, device_id="another").write(path)
+
+    assert (looks, keyring.was_replaced()) == ([False], True)
+
+
 def test_new_keys_can_be_read_from_the_plan_only_with_the_old_one():
     plan = _with_new_keys()
 

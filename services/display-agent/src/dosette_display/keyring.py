@@ -19,6 +19,7 @@ class Keyring:
         self._path = path
         self._changed = changed
         self._complained_of = 0
+        self._coming = device
         self.device = device
 
     def adopt(self, plan: Plan, key: str) -> None:
@@ -28,6 +29,7 @@ class Keyring:
         new = self.device.after(plan, key)
         if new is self.device:
             return
+        self._coming = new
         try:
             new.write(self._path)
         except OSError as error:
@@ -42,5 +44,5 @@ class Keyring:
     def was_replaced(self) -> bool:
         """Whether somebody else has written another file: the device was paired anew."""
         with suppress(OSError, ValueError):
-            return DeviceFile.read(self._path) != self.device
+            return DeviceFile.read(self._path) not in (self.device, self._coming)
         return False
