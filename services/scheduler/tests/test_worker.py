@@ -1,7 +1,13 @@
 """The worker: answers the bell, and runs nothing that is not on its list."""
 
 import logging
+import os
+import signal
 import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -12,15 +18,18 @@ from redis import Redis
 from rq import Callback, Queue, SimpleWorker
 from rq.serializers import DefaultSerializer, JSONSerializer
 
+from conftest import Home
 from dosette.actions.reminders import Rung
 from dosette.contracts.job import DELIVER, DeliveryJob
 from dosette.contracts.names import DELIVERIES_QUEUE
 from dosette.settings import Environment
 from dosette.testing import NOON
+from dosette_local.ports import free_port
+from dosette_local.servers.valkey import Valkey
 from dosette_scheduler import jobs
 from dosette_scheduler.channels import TIMEOUT_S, Message, RemindsItself
 from dosette_scheduler.doorbell import IDS_PER_JOB, Doorbell
-from dosette_scheduler.worker import ListedJob, channels_of
+from dosette_scheduler.worker import ENDS_WITHIN_S, ListedJob, channels_of
 
 IDS = [f"01980000-0000-7000-8000-{number:012}" for number in range(3 * IDS_PER_JOB + 1)]
 
@@ -117,6 +126,60 @@ def test_nonsense_in_the_queue_stops_nobody(redis: Redis, rung: list[str], caplo
         _work(redis)
 
     assert rung == IDS[:1]
+
+
+@pytest.fixture
+def worker(home: Home, valkey_of_its_own: Valkey, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process, with a Redis that is nobody else's; its log is the file `log`."""
+    told = {"DATABASE_URL": home.server.url("worker"), "REDIS_URL": valkey_of_its_own.url}
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from dosette_scheduler.worker import main; main()"],
+            env={**os.environ, **told, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            cwd=tmp_path,
+            stderr=log,
+        )
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def valkey_of_its_own(tmp_path: Path) -> Iterator[Valkey]:
+    with Valkey(tmp_path / "valkey", port=free_port(), password="valkey") as server:
+        yield server
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.02, 0.5, 1.5], ids=lambda after_s: f"{after_s} s after Redis")
+def test_a_worker_that_is_to_end_ends_though_redis_is_gone(
+    worker: "subprocess.Popen[bytes]", valkey_of_its_own: Valkey, tmp_path: Path, after_s: float
+):
+    with Redis.from_url(valkey_of_its_own.url) as redis:
+        assert _eventually(lambda: redis.exists("rq:workers"))
+    time.sleep(0.5)  # it waits for the bell
+    valkey_of_its_own.kill()
+    time.sleep(after_s)
+
+    worker.send_signal(signal.SIGTERM)
+
+    assert worker.wait(ENDS_WITHIN_S) == 0
+    assert '"stopped"' in (tmp_path / "log").read_text()
+
+
+def test_a_worker_that_never_reached_redis_ends_when_it_is_to(
+    worker: "subprocess.Popen[bytes]", valkey_of_its_own: Valkey, tmp_path: Path
+):
+    valkey_of_its_own.kill()
+    assert _eventually(lambda: '"Redis is out of reach"' in (tmp_path / "log").read_text())
+
+    worker.send_signal(signal.SIGTERM)
+
+    assert worker.wait(ENDS_WITHIN_S) == 0
+
+
+def _eventually(true: Callable[[], object]) -> bool:
+    patience = Event()
+    return any(true() or patience.wait(0.05) for _ in range(400))
 
 
 def test_a_redis_that_hangs_ends_the_look_at_a_panel_before_its_lease_ends():

@@ -2,13 +2,15 @@
 
 import logging
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
+from types import FrameType
 
 from redis import Redis
 from rq import Queue, SimpleWorker
-from rq.exceptions import DeserializationError
+from rq.exceptions import DeserializationError, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -87,12 +89,34 @@ class ListedJob(Job):
         """As above."""
 
 
-def work(redis: Redis, stopping: Event, burst: bool = False) -> None:
-    """Answers the bell until told to stop, JOBS_PER_LIFE times, or (`burst`) until nothing is queued. Raises BusDown."""
+class EndingWorker(SimpleWorker):
+    """RQ's keeps to itself that the process is to end, and forgets it when Redis is away while it says goodbye there."""
+
+    stopping: Event
+
+    def _install_signal_handlers(self) -> None:
+        super()._install_signal_handlers()  # type: ignore[no-untyped-call]
+        if self.stopping.is_set():  # while the process's own handlers still stood
+            raise StopRequested
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        self.stopping.set()
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+
+def work(redis: Redis, stopping: Event) -> None:
+    """Answers the bell until told to stop, or JOBS_PER_LIFE times. Raises BusDown, and StopRequested when told to stop before it
+    could begin."""
     queue = Queue(DELIVERIES_QUEUE, connection=redis, serializer=JSONSerializer, job_class=ListedJob)
-    worker = SimpleWorker([queue], connection=redis, serializer=JSONSerializer, job_class=ListedJob)
+    worker = EndingWorker([queue], connection=redis, serializer=JSONSerializer, job_class=ListedJob)
+    worker.stopping = stopping
     redis_up.set(1)
-    worker.work(max_jobs=JOBS_PER_LIFE, burst=burst, logging_level="WARNING")
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        worker.work(max_jobs=JOBS_PER_LIFE, logging_level="WARNING")
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
     stopping.set()
 
 
@@ -136,6 +160,8 @@ def main() -> None:
             redis_up.set(0)
             log.warning("Redis is out of reach", extra={"error": str(error)})
             started.stopping.wait(RETRY_S)
+        except StopRequested:
+            break
     desk.wake()
     desk_thread.join(ENDS_WITHIN_S)
     log.info("stopped")
