@@ -14,6 +14,7 @@ from tests.chaos.parts import KINDS, Parts
 LATER = timedelta(days=2)
 """Then the plan does not reach far enough any more."""
 DUE = NOON + LATER + timedelta(seconds=1)
+PLANNED = HORIZON - timedelta(days=1)
 PLANNING = [(point, 1) for point in ("S1", "S2", "S3")]
 TELLING = [("S2", 2), ("S3", 2), ("S4", 1)]
 """The plan is extended in one pass; then a dose falls due, and the same steps are passed again."""
@@ -34,8 +35,11 @@ def test_what_is_planned_and_due_is_there_and_told_though_the_scheduler_is_struc
     parts.clock.move(DECIDING_LEASE)
     parts.start("worker")
     parts.eventually(parts.told)
+    parts.eventually(
+        lambda: "I1" not in violations(parts.history(NOON, ahead=PLANNED))
+    )  # told first, planned by the next
 
-    history = parts.history(NOON, ahead=HORIZON - timedelta(days=1))
+    history = parts.history(NOON, ahead=PLANNED)
     assert violations(history) == {}
     assert len(history.planned) == HORIZON.days
     assert seen_twice(history) == 0

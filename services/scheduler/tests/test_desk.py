@@ -322,7 +322,7 @@ def test_a_result_that_waits_for_the_database_is_no_message_that_hangs(scene: Sc
     scene.contact()
     scene.home.dose(DUE)
     desk = scene.open()
-    scene.tell()
+    scene.tell(rings=False)
     desk.turn(Event())
     desk._listen(10)
     with monkeypatch.context() as outage:
