@@ -78,7 +78,10 @@ class Shelf:
         return gone
 
     def _refused(self, error: OSError) -> BackupError:
-        return BackupError(f"{self.folder} can't be written: {error.strerror}; the backups that are there are kept")
+        whose = f" (it must belong to user {os.getuid()})" if isinstance(error, PermissionError) else ""
+        return BackupError(
+            f"{self.folder} can't be written: {error.strerror}{whose}; the backups that are there are kept"
+        )
 
     def _sync(self) -> None:
         """A new name is on the disk only when its folder is."""
