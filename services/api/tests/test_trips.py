@@ -54,6 +54,16 @@ def test_a_trip_that_brings_two_doses_close_together_warns(api: Any):
     assert (effect["too_close"], effect["shortest_gap_minutes"]) == (True, 180)
 
 
+def test_a_trip_of_more_than_a_year_is_a_move(api: Any):
+    _medicine(api, "06:00")
+    ends = [(NOON + timedelta(days=days)).isoformat() for days in (366, 367)]
+
+    told = [api.post("/household/zone/preview", {"zone": "Asia/Tokyo", "until": until}) for until in ends]
+
+    assert [each.status_code for each in told] == [200, 422]
+    assert "leave until out" in told[1].get_json()["detail"]
+
+
 def test_a_slot_that_was_taken_at_home_is_not_due_again_to_the_west(api: Any):
     _medicine(api, "06:00", "18:00")
     seven = (NOON + timedelta(hours=7)).isoformat()

@@ -8,6 +8,8 @@ from dosette.domain.schedules import FIXED, Slot, Version, slots
 from dosette.domain.zones import local_time
 
 SHIFT = "shift"
+LONGEST = timedelta(days=366)
+"""Who stays away longer has moved: then there is no `until`."""
 SHOWN = timedelta(days=3)
 """How many days on each side of a change of zone are looked at."""
 
@@ -48,14 +50,14 @@ class Trip:
         first, last = max(now, self.since - SHOWN), (self.until or self.since) + SHOWN
         at_home = slots(version, first, last, next_at)
         away = self._on_trip(version, first, last) if self.doses == SHIFT and version.kind == FIXED else at_home
-        gaps, usual = _gaps(away), _gaps(at_home)
+        gaps, usual, kept = _gaps(away), _gaps(at_home), {_key(slot) for slot in away}
         return Effect(
             moves=tuple(
                 self._move(was, becomes, version.zone)
                 for was, becomes in _paired(at_home, away)
                 if self._is_seen(was, becomes)
             ),
-            vanish=tuple(slot for slot in at_home if _key(slot) not in {_key(other) for other in away}),
+            vanish=tuple(slot for slot in at_home if _key(slot) not in kept),
             shortest_gap_minutes=_minutes(min(gaps, default=None)),
             longest_gap_minutes=_minutes(max(gaps, default=None)),
             too_close=bool(gaps and usual and min(gaps) < min(usual) / 2),

@@ -10,7 +10,7 @@ from dosette.actions import schedules
 from dosette.domain.errors import Invalid
 from dosette.domain.members import MEMBERS
 from dosette.domain.schedules import WEEKDAYS
-from dosette.domain.trips import SHIFT, Trip
+from dosette.domain.trips import LONGEST, SHIFT, Trip
 from dosette.faults import fp
 from dosette.storage import households as sql
 from dosette_api.describe import described
@@ -76,6 +76,11 @@ def preview_trip() -> Response:
     if trip.until and trip.until <= trip.since:
         raise Invalid(
             f"until: {trip.until.isoformat()} is not after since, {trip.since.isoformat()}", {"field": "until"}
+        )
+    if trip.until and trip.until > trip.since + LONGEST:
+        raise Invalid(
+            f"until: a trip lasts {LONGEST.days} days at most; leave until out for a move that is for good",
+            {"field": "until"},
         )
     return page(schedules.preview_trip(household().database, entry, trip, now))
 
