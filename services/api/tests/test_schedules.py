@@ -109,6 +109,16 @@ def test_a_preview_tells_what_moves_appears_and_vanishes_and_stores_nothing(api:
     assert api.get(f"/medicines/{medicine_id}/schedule").get_json() == before
 
 
+def test_a_preview_of_a_stock_that_lasts_for_ever_is_answered(api: Any):
+    medicine = api.add_medicine(on_hand="999999")["id"]
+
+    told = api.post(
+        f"/medicines/{medicine}/schedule/preview", {"every_days": 7, "steps": [{"time": "08:00", "amount": "0.5"}]}
+    )
+
+    assert told.status_code == 200, told.text
+
+
 def test_a_preview_of_the_same_schedule_changes_nothing(api: Any):
     medicine_id = api.add_medicine()["id"]
     _put(api, medicine_id, steps=[{"time": "13:00"}])

@@ -13,6 +13,8 @@ DAYS_AHEAD, WEEKS_AHEAD = 92, 52
 REFRESH_BELOW = 60
 """A projection that reaches fewer days ahead is made anew."""
 
+FURTHEST_DAYS = 1_000_000
+"""Nobody's calendar goes further: a stock that lasts longer lasts so long."""
 _DAY = timedelta(days=1)
 _WEEK = 7 * _DAY
 
@@ -70,7 +72,7 @@ def runs_out_on(use: Use, left_after_today: Decimal, today: date) -> date | None
         return use.day(place) + int(of_week) * _DAY
     if use.daily == 0:
         return None
-    return use.day(place) + int((covered - use.through[-1]) // use.daily) * _DAY
+    return use.day(place) + min(int((covered - use.through[-1]) // use.daily), FURTHEST_DAYS) * _DAY
 
 
 def order_by_on(runs_out: date, lead_days: int, closed_weekdays: Collection[int], closed_on: Collection[date]) -> date:
