@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from conftest import Server
-from dosette.actions import alarms, devices, doses, exports, households, reminders, schedules
+from dosette.actions import alarms, devices, doses, exports, households, reminders, restores, schedules
 from dosette.actions.devices import ServerKeys
 from dosette.actions.reminders import Sent
 from dosette.domain.doses import When
@@ -92,6 +92,42 @@ def test_a_household_moves_to_another_server_and_is_the_same_again(full: Any, el
 
     assert told.status_code == 200, told.text
     assert told.get_json() == {name: len(file.get_json()[name]) for name in LISTS}
+    assert elsewhere("GET", "/export").data == file.data
+
+
+def test_doses_of_which_a_restored_server_does_not_know_move_too(
+    api: Any, elsewhere: Any, postgres_url: Callable[[str], str]
+):
+    api.dose_of(api.add_medicine()["id"])
+    superuser = Database(postgres_url(api.home.server.name), "test")
+    restores.begin_epoch(superuser, NOON + timedelta(hours=1))
+    superuser.close()
+    file = api.get("/export")
+    assert "unknown" in {each["status"] for each in file.get_json()["doses"]}
+
+    _moves_in(file, elsewhere)
+
+
+def test_a_medicine_of_which_much_is_used_moves_too(api: Any, elsewhere: Any):
+    medicine = api.add_medicine(form="syrup", unit="ml", on_hand="9000")["id"]
+    api.put(
+        f"/medicines/{medicine}/schedule", {"steps": [{"time": f"{hour}:00", "amount": "250"} for hour in (13, 19)]}
+    )
+
+    _moves_in(api.get("/export"), elsewhere)
+
+
+def test_a_schedule_that_was_ended_as_of_yesterday_moves_too(api: Any, elsewhere: Any):
+    medicine = api.add_medicine()["id"]
+    api.put(f"/medicines/{medicine}/schedule", {"steps": [{"time": "12:30"}]})
+    api.put(f"/medicines/{medicine}/schedule", {"steps": [{"time": "12:30"}], "ends_on": "2026-03-03"})
+
+    _moves_in(api.get("/export"), elsewhere)
+
+
+def _moves_in(file: Any, elsewhere: Any) -> None:
+    told = elsewhere("POST", "/import", data=file.data, content_type="application/json")
+    assert told.status_code == 200, told.text
     assert elsewhere("GET", "/export").data == file.data
 
 

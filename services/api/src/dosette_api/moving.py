@@ -29,6 +29,8 @@ At = Annotated[datetime, Meta(tz=True)]
 Text = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*$(?!\n)")]
 Width = Annotated[str, Meta(pattern=r"^[0-9]{2,5}:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?$(?!\n)")]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Total = Annotated[int, Meta(ge=0, le=2**53)]
+"""In ten-thousandths of a unit, summed up; what JSON readers keep exactly."""
 Seq = Annotated[int, Meta(ge=1, le=2**53)]
 
 
@@ -155,7 +157,7 @@ class ScheduleRow(_Row):
     follows_minutes: Count | None
     follows_window: Width | None
     use_from: date | None
-    use_through: list[Count] | None
+    use_through: list[Total] | None
 
 
 class DoseRow(_Row):
@@ -367,6 +369,8 @@ def _check_version(where: str, version: VersionRow) -> None:
     ]
     pauses = [msgspec.structs.asdict(pause) for pause in version.pauses]
     fields = {name: said[name] for name in NewSchedule.__struct_fields__} | {"steps": whole_week, "pauses": pauses}
+    if version.ends_on and version.ends_on < version.starts_on:  # ended as of a day before: nothing was ever due by it
+        fields["starts_on"] = None
     try:
         check(msgspec.convert(fields, NewSchedule, strict=True))
     except msgspec.ValidationError as error:
@@ -379,7 +383,7 @@ def _check_version(where: str, version: VersionRow) -> None:
 def _doses(file: Export) -> Iterator[tuple[str, str]]:
     seen: set[tuple[object, ...]] = set()
     for number, dose in enumerate(file.doses):
-        if (dose.resolved_at is None) != (dose.status in ("pending", "cancelled")):
+        if (dose.resolved_at is None) != (dose.status in ("pending", "cancelled", "unknown")):
             yield (
                 f"doses[{number}].resolved_at",
                 f"a dose that is {dose.status} has {'none' if dose.resolved_at else 'one'}",
