@@ -19,6 +19,7 @@ from dosette_display.agent import VIEW_S, Agent
 from dosette_display.answers import Answer
 from dosette_display.journal import Journal
 from dosette_display.keys import Gesture, Screen, Wiring
+from dosette_display.known_clock import KnownClock
 from dosette_display.lamp import Light
 from dosette_display.panels import PanelFault
 from dosette_display.plan_store import PlanStore
@@ -54,6 +55,7 @@ class Desk:
     key: str
     sealed: object
     now: datetime = NOON
+    synced: bool = True
     stepped: timedelta = timedelta(0)
     """Of the wall clock alone."""
     number: int = 0
@@ -67,13 +69,14 @@ class Desk:
         self.agent = Agent(
             device_id=plan.device_id,
             clock=lambda: self.now + self.stepped,
-            clock_synced=lambda: True,
+            clock_synced=lambda: self.synced,
             panel=self.panel,
             lamp=self,
             plans=PlanStore(self.folder / "plan.json", plan.device_id, self.key),
             journal=self.journal,
             answered=self.answers.append,
             elapsed_s=lambda: (self.now - NOON).total_seconds(),
+            known_clock=KnownClock(self.folder / "clock-known"),
         )
 
     def show(self, light: Light) -> None:
@@ -767,3 +770,64 @@ def test_the_loop_wakes_for_a_plan_and_stops_within_a_second(running):
 
     assert running.title == "Due now"
     assert running.agent.is_alive()
+
+
+def test_a_clock_that_nobody_has_set_since_the_boot_claims_nothing_about_now(tmp_path, key, sealed):
+    Desk(tmp_path, key, sealed, synced=False).hear(a_dose())
+    booted = Desk(tmp_path, key, sealed, synced=False, now=NOON + 10 * MINUTE)
+
+    booted.redraw()
+
+    page = booted.agent.look().page
+    assert (page.title, page.takes, page.as_of) == ("CLOCK NOT SET", (), "Wed 12:00")
+
+
+def test_a_clock_that_was_synced_once_is_known_until_the_next_boot(tmp_path, key, sealed):
+    before = Desk(tmp_path, key, sealed)
+    before.hear(a_dose())
+    before.redraw()
+    before.synced = False
+    before.redraw()
+    again = Desk(tmp_path, key, sealed, synced=False)
+    again.redraw()
+    assert (before.title, again.title) == ("Due now", "Due now")
+
+    (tmp_path / "clock-known").write_text("another boot")
+    booted = Desk(tmp_path, key, sealed, synced=False)
+    booted.redraw()
+
+    assert booted.title == "CLOCK NOT SET"
+
+
+def test_a_clock_is_known_that_agrees_with_a_plan_made_while_we_listened(tmp_path, key, sealed):
+    desk = Desk(tmp_path, key, sealed, synced=False)
+    desk.hear(dose := a_dose())  # it may have lain there for hours
+    desk.redraw()
+    assert desk.title == "CLOCK NOT SET"
+
+    desk.now += MINUTE
+    desk.hear(dose)
+    desk.redraw()
+
+    assert desk.title == "Due now"
+
+
+def test_a_clock_that_is_hours_off_is_not_known_by_any_plan(tmp_path, key, sealed):
+    desk = Desk(tmp_path, key, sealed, synced=False)
+    for _ in range(3):
+        desk.now += MINUTE
+        desk.stepped = timedelta(hours=6)
+        desk.hear(a_dose())
+    desk.redraw()
+
+    assert desk.title == "CLOCK NOT SET"
+
+
+def test_that_the_clock_is_known_ends_no_agent_that_cannot_note_it(tmp_path, key, sealed):
+    (tmp_path / "clock-known").mkdir()
+    desk = Desk(tmp_path, key, sealed)
+    desk.hear(a_dose())
+
+    desk.redraw()
+
+    assert desk.title == "Due now"

@@ -28,6 +28,7 @@ from dosette_display.doses import latest_by_dose
 from dosette_display.draw import draw, fit
 from dosette_display.journal import Journal, NotSaved
 from dosette_display.keys import PRESSES, Act, Gesture, Wiring
+from dosette_display.known_clock import KnownClock
 from dosette_display.lamp import Light
 from dosette_display.metrics import Counter, Gauge, Histogram
 from dosette_display.page import Choice, Notice, Page, State, View
@@ -48,6 +49,8 @@ LAMP_SAVED_S = 3.0
 LOST_AFTER_S = 30.0
 SILENT_AFTER_S = 95.0
 """A plan comes every minute, if only as a sign of life; two minutes after the last one the panel must say so."""
+CLOCKS_AGREE = timedelta(minutes=1)
+"""So near to a plan that was just made, this machine's clock is right."""
 SILENT_FOR_S = 10.0
 """After a start the plan on the card may look old: the server gets this long to send another."""
 
@@ -102,6 +105,7 @@ class Agent:
     adopt: Callable[[Plan, str], None] = lambda plan, key: None
     """Takes over what a plan that was signed with `key` says of this device's keys."""
     wire: Wire | None = None
+    known_clock: KnownClock = field(default_factory=KnownClock)
     wiring: Wiring = Wiring.THREE
     progress: float = field(default_factory=time.monotonic)
     elapsed_s: Callable[[], float] = boottime_s
@@ -176,6 +180,7 @@ class Agent:
             self.wake()
         if not is_news or (plan := self.plans.plan) is None:
             return
+        self._compare_clocks(plan)
         self._heard_s = self.elapsed_s()
         self.adopt(plan, self.plans.signed_with)
         if self.plans.is_stored(plan):
@@ -187,6 +192,11 @@ class Agent:
         if self.wire:
             self.wire.pressed()  # a restored server has forgotten some; another is told that all has arrived
         self.wake()
+
+    def _compare_clocks(self, plan: Plan) -> None:
+        """The first plan since the start may have lain there for hours, and agree with a clock that stood still as long."""
+        if self._heard_s is not None and abs(self.clock() - plan.issued_at) <= CLOCKS_AGREE:
+            self.known_clock.is_right()
 
     def unsent(self) -> tuple[Press, ...]:
         """The presses that the server has not taken in."""
@@ -340,7 +350,13 @@ class Agent:
             confirmed=self._confirmed,
             trouble=self._trouble or self._plan_trouble(),
             wiring=self.wiring,
+            clock_known=self._knows_clock(),
         )
+
+    def _knows_clock(self) -> bool:
+        if not self.known_clock and self.clock_synced():
+            self.known_clock.is_right()
+        return bool(self.known_clock)
 
     def _plan_trouble(self) -> tuple[str, ...]:
         """While what came last was not believed. A panel that was paired anew finds its old plan there until the next is made."""

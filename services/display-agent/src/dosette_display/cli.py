@@ -29,6 +29,7 @@ from dosette_display.hardware import Hardware
 from dosette_display.journal import Journal
 from dosette_display.keyring import Keyring
 from dosette_display.keys import Wiring
+from dosette_display.known_clock import KnownClock
 from dosette_display.lamp import Lamp
 from dosette_display.link import Link, Talk
 from dosette_display.plan_store import PlanStore
@@ -165,6 +166,7 @@ class RunningAgent:
             answered=self._socket.answered if self._socket else lambda answer: None,
             wiring=Wiring.of(hardware.buttons),
             adopt=self._keyring.adopt,
+            known_clock=KnownClock(folder / "clock-known"),
         )
         self._buzzer = _buzzer(hardware.volume, factory)
         if self._buzzer:

@@ -114,7 +114,8 @@ class State:
     """What the agent knows besides the plan: presses the server has not taken in, its last press, and how it is connected.
 
     `admitted` unless the server was there and did not let it in. `view` is where somebody has gone by the buttons, `confirmed` the
-    id of a press whose answer was read. `trouble` is what is wrong with the panel itself: a title and sentences.
+    id of a press whose answer was read. `trouble` is what is wrong with the panel itself: a title and sentences. `clock_known` if
+    this machine's clock was right once since it booted.
     """
 
     waiting: tuple[Press, ...] = ()
@@ -126,3 +127,4 @@ class State:
     confirmed: str = ""
     trouble: tuple[str, ...] = ()
     wiring: Wiring = Wiring.THREE
+    clock_known: bool = True

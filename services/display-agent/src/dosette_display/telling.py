@@ -49,7 +49,7 @@ def page_of(plan: Plan | None, now: datetime, state: State) -> Page:
     zone = ZoneInfo(plan.zone)
     page = _ended(plan, now, zone, state) or _without_clock(plan, now, zone, state) or _told(plan, now, zone, state)
     as_of, until = words.stamp(plan.issued_at, now, zone), words.stamp(valid_until(plan, now, state), now, zone)
-    if not _knows_time(plan, now):
+    if not _knows_time(plan, now, state):
         as_of, until = words.weekday(plan.issued_at, zone), words.stamp(plan.valid_until, plan.issued_at, zone)
     return replace(_noticed(page, state), as_of=as_of, valid_until=until, wiring=state.wiring)
 
@@ -102,13 +102,13 @@ def _ended(plan: Plan, now: datetime, zone: ZoneInfo, state: State) -> Page | No
     return Page(title, lines=(ended, *why), alarm=True, screen=Screen.STALE)
 
 
-def _knows_time(plan: Plan, now: datetime) -> bool:
-    return now >= plan.issued_at - CLOCK_BEHIND
+def _knows_time(plan: Plan, now: datetime, state: State) -> bool:
+    return state.clock_known and now >= plan.issued_at - CLOCK_BEHIND
 
 
 def _without_clock(plan: Plan, now: datetime, zone: ZoneInfo, state: State) -> Page | None:
     """What is planned, and no word about what is due; a dose can still be recorded, one by one: the server works out when."""
-    if _knows_time(plan, now):
+    if _knows_time(plan, now, state):
         return None
     since = plan.issued_at - JUST_RESOLVED
     doses = [dose for dose in with_presses(plan, state) if dose.status == "pending" and dose.closes_at > since]
