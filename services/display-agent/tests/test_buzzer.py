@@ -118,6 +118,19 @@ def test_a_press_silences_a_dose_before_the_server_knows_of_it(rung):
     assert rung
 
 
+def test_a_dose_snoozed_without_a_server_rings_when_its_snooze_ends(rung):
+    bell, plan = Bell(Volume.NORMAL, rung.append), a_plan(DOSE)
+    snooze = a_press(plan.device_id, DOSE.id, kind="snooze", at=NOON + MINUTE)
+    bell.look(plan, (), NOON)
+
+    rings = []
+    for minute in range(1, 25):
+        bell.look(plan, (snooze,), NOON + minute * MINUTE)
+        rings += [minute] * (len(rung) - 1 - len(rings))
+
+    assert rings == [16, 21]
+
+
 def test_without_a_plan_it_is_silent(rung):
     Bell(Volume.NORMAL, rung.append).look(None, (), NOON)
 

@@ -16,7 +16,8 @@ from typing import Protocol
 from dosette.contracts.plan import Plan, PlannedDose
 from dosette.contracts.press import Press
 from dosette.domain.reminders import is_quiet
-from dosette_display.doses import latest_by_dose
+from dosette_display.doses import with_presses
+from dosette_display.page import State
 
 GPIO = 19
 TONE_HZ = 2700
@@ -92,8 +93,7 @@ class Bell:
         since, self._looked_at = self._looked_at or now - MISSED_AFTER, now
         if plan is None or self._volume is Volume.OFF:
             return
-        answered = {dose_id for dose_id, press in latest_by_dose(unsent).items() if press.kind != "undo"}
-        doses = [dose for dose in plan.doses if dose.id not in answered]
+        doses = with_presses(plan, State(waiting=tuple(unsent)))
         if heard := sound(doses, plan.zone, since, now, self._volume):
             log.info("the buzzer sounds", extra={"beeps": heard.beeps, "volume": heard.volume})
             self._ring(heard)
