@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from dosette import testing
-from dosette.contracts.plan import Plan
+from dosette.contracts.plan import LowStock, Plan
 from dosette.testing import NOON, a_dose, a_press
 from dosette_display import agent, words
 from dosette_display.keys import Act, Screen
@@ -22,6 +22,10 @@ NOTHING = State()
 def a_plan(*doses, **facts) -> Plan:
     """Made the evening before."""
     return testing.a_plan(*doses, **{"issued_at": NOON - 15 * HOUR} | facts)
+
+
+def a_low_stock() -> LowStock:
+    return LowStock("Ana", "Metformin", "500 mg", Decimal(4), "tablet", 4, NOON.date())
 
 
 def marks(page) -> list[Mark]:
@@ -263,6 +267,25 @@ def test_without_a_clock_one_dose_can_be_shown_by_itself_and_recorded():
     page = page_of(plan, BOOTED, State(view=View(Screen.STEP, dose_id=dose.id)))
 
     assert (page.title, len(page.rows), page.takes, page.snoozes) == ("CLOCK NOT SET", 1, (dose.id,), ())
+
+
+def test_without_a_clock_the_only_planned_dose_can_be_recorded():
+    plan = a_plan(dose := a_dose(), issued_at=NOON - HOUR)
+    page = page_of(plan, BOOTED, NOTHING)
+
+    menu = page_of(plan, BOOTED, State(view=View(Screen.MENU, over=page)))
+    step = page_of(plan, BOOTED, State(view=menu.choices[0].view))
+
+    assert (menu.choices[0].text, step.takes) == ("One by one", (dose.id,))
+
+
+def test_a_menu_without_a_clock_outlives_a_dose_that_is_planned_no_more():
+    plan = a_plan(dose := a_dose(), a_dose(NOON + HOUR), issued_at=NOON - HOUR, low=(a_low_stock(),))
+    over = page_of(plan, BOOTED, State(view=View(Screen.STEP, dose_id=dose.id)))
+
+    for at in range(8):
+        menu = page_of(replace(plan, doses=(dose,)), BOOTED, State(view=View(Screen.MENU, at=at, over=over)))
+        assert menu.choices[menu.chosen]
 
 
 def test_a_dose_recorded_without_a_clock_is_no_longer_offered():

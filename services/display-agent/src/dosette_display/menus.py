@@ -72,7 +72,8 @@ def _steps(over: Page, due: Sequence[PlannedDose]) -> list[Choice]:
     ids = tuple(dose.id for dose in due)
     if over.screen is Screen.STEP and len(due) > 1:
         return [Choice("The next one", Act.SHOW, view=following(over, ids)), Choice("All together", Act.SHOW)]
-    if over.screen not in (Screen.DUE, Screen.CLOCK) or len(due) < 2 or not over.rows:
+    fewest = {Screen.DUE: 2, Screen.CLOCK: 1}.get(over.screen)  # without a clock, a dose is recorded by itself only
+    if fewest is None or len(due) < fewest or not over.rows:
         return []
     first = next((row.dose_id for row in over.rows if row.dose_id in ids), ids[0])
     choices = [Choice("One by one", Act.SHOW, view=View(Screen.STEP, dose_id=first, due=ids))]

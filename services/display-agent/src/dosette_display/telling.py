@@ -115,9 +115,8 @@ def _without_clock(plan: Plan, now: datetime, zone: ZoneInfo, state: State) -> P
     view = state.view
     if view and view.over and view.screen in _CALM:
         menu = menu_page(view, view.over, doses, plan, ())
-        return replace(
-            menu, choices=tuple(each for each in menu.choices if not (each.view and each.view.screen in ELSEWHERE))
-        )
+        choices = tuple(each for each in menu.choices if not (each.view and each.view.screen in ELSEWHERE))
+        return replace(menu, choices=choices, chosen=view.at % len(choices))
     page = Page("CLOCK NOT SET", alarm=True, screen=Screen.CLOCK, part=view.at if view else 0, view=view)
     if view and view.screen is Screen.STEP and (found := [dose for dose in doses if dose.id == view.dose_id]):
         page = replace(page, screen=Screen.STEP, takes=(view.dose_id,), part=0)
