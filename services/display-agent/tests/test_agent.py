@@ -159,6 +159,17 @@ def test_a_second_press_on_the_same_picture_takes_nothing_twice(desk):
     assert desk.answers[-1].on_screen == "Already taken 12:00"
 
 
+def test_a_dose_that_was_just_snoozed_can_be_taken_before_the_picture_has_changed(desk):
+    desk.hear(a_dose())
+    desk.redraw()
+    scene = desk.agent.look()
+
+    desk.agent.press(Gesture.SNOOZE, scene)
+    desk.agent.press(Gesture.TAKE, scene)
+
+    assert [press.kind for press in desk.journal.waiting()] == ["snooze", "take"]
+
+
 def test_a_press_on_a_taken_dose_says_when_it_was_taken(desk):
     desk.hear(a_dose(status="taken", resolved_at=NOON - MINUTE))
     desk.redraw()

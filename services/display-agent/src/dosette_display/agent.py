@@ -24,7 +24,7 @@ from dosette.faults import fp
 from dosette_display import refresh, words
 from dosette_display.answers import Answer, contradiction, nothing_to
 from dosette_display.buzzer import Bell
-from dosette_display.doses import latest_by_dose
+from dosette_display.doses import STATUS_OF, latest_by_dose
 from dosette_display.draw import draw, fit
 from dosette_display.journal import Journal, NotSaved
 from dosette_display.keys import PRESSES, Act, Gesture, Wiring
@@ -263,10 +263,8 @@ class Agent:
         """Those the button spoke of, without those that a press of ours resolved before the picture could say so."""
         if kind == "undo":
             return () if self._last is None or self._last.kind == "undo" else page.undoes
-        resolved = {
-            dose_id for dose_id, press in latest_by_dose(self.unsent()).items() if press.kind in ("take", "skip")
-        }
-        if self._last and self._last_page is page:
+        resolved = {dose_id for dose_id, press in latest_by_dose(self.unsent()).items() if press.kind in STATUS_OF}
+        if self._last and self._last.kind in STATUS_OF and self._last_page is page:
             resolved.update(self._last.dose_ids)
         return tuple(each for each in (page.snoozes if kind == "snooze" else page.takes) if each not in resolved)
 
