@@ -431,6 +431,20 @@ def test_a_card_that_takes_nothing_is_said_until_a_press_is_saved_again(desk, mo
     assert desk.title == "Taken · saving"
 
 
+def test_a_press_that_is_sent_again_hides_from_nobody_that_another_was_not_saved(desk, monkeypatch):
+    desk.hear(a_dose(), a_dose(member="Bruno"))
+    desk.redraw()
+    monkeypatch.setattr(os, "fsync", _full)
+    desk.press()
+
+    desk.agent.sending()
+    assert desk.lights[-1] is Light.ERROR
+    desk.now += MINUTE
+    desk.agent._tend_lamp()
+
+    assert desk.lights[-1] is Light.DARK
+
+
 def test_a_panel_in_trouble_still_shows_what_is_planned(desk, monkeypatch):
     desk.hear(dose := a_dose())
     desk.redraw()

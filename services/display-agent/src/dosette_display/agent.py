@@ -121,7 +121,9 @@ class Agent:
     _trouble: tuple[str, ...] = ()
     """Of the card."""
     _doubts_since_s: float | None = None
+    _light: Light = Light.DARK
     _lamp_until: float | None = None
+    """So long the lamp says what `_light` is."""
     _heard_s: float | None = None
     _started_s: float | None = None
     _changed: bool = True
@@ -205,7 +207,9 @@ class Agent:
         return tuple(press for press in self.journal.waiting() if press.number > taken_in)
 
     def sending(self) -> None:
-        """A press had to be sent again."""
+        """A press had to be sent again. An error is said to its end."""
+        if self._light is Light.ERROR and self._lamp_until is not None:
+            return
         self._lamp_until = None
         self.lamp.show(Light.SENDING)
 
@@ -273,14 +277,12 @@ class Agent:
             self.journal.append(press)
         except NotSaved as error:
             log.error("a press could not be saved", extra={"error": str(error)})
-            self.lamp.show(Light.ERROR)
-            self._lamp_until = self.elapsed_s() + NOT_SAVED_S
+            self._shine(Light.ERROR, NOT_SAVED_S)
             self._say(Notice("NOT SAVED, press again"), NOT_SAVED_S)
             self._trouble = words.CARD_FULL
             return Answer(False, f"not saved: {error}", "NOT SAVED, press again")
         fp("P3")
-        self.lamp.show(Light.SAVED)
-        self._lamp_until = self.elapsed_s() + LAMP_SAVED_S
+        self._shine(Light.SAVED, LAMP_SAVED_S)
         self._last, self._last_page, self._notice, self._trouble = press, page, None, ()
         _presses.inc(press.kind)
         if self.wire:
@@ -333,8 +335,7 @@ class Agent:
     def _is_faulty(self, error: PanelFault, moment: Moment) -> None:
         log.error("the panel was given no picture", extra={"error": str(error)})
         self._past, self._picture = refresh.failed(self._past, moment), None
-        self._lamp_until = self.elapsed_s() + refresh.AFTER_FAULT_S
-        self.lamp.show(Light.ERROR)
+        self._shine(Light.ERROR, refresh.AFTER_FAULT_S)
 
     def _state(self, now: datetime) -> State:
         notice = self._notice
@@ -386,6 +387,10 @@ class Agent:
             self._started_s = self.elapsed_s()
         old = not timedelta(0) <= now - plan.issued_at < timedelta(seconds=SILENT_AFTER_S)
         return old and self.elapsed_s() - self._started_s >= SILENT_FOR_S
+
+    def _shine(self, light: Light, for_s: float) -> None:
+        self._light, self._lamp_until = light, self.elapsed_s() + for_s
+        self.lamp.show(light)
 
     def _tend_lamp(self) -> None:
         if self._lamp_until is not None and self.elapsed_s() >= self._lamp_until:
