@@ -322,3 +322,15 @@ def test_a_qr_code_is_the_address_in_squares_with_a_quiet_zone(size):
     assert around.getextrema()[0], "there is ink in the quiet zone"
     assert says(sheet, "K7M4-2QXD")
     assert_legible(sheet)
+
+
+@pytest.mark.parametrize("what", ["medicine", "member", "strength", "unit", "note"])
+@pytest.mark.parametrize("blank", [" ", "\N{NO-BREAK SPACE}", "\N{EM SPACE}", "\N{ZERO WIDTH SPACE}"])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_name_of_which_nothing_can_be_seen_ends_no_panel(size, blank, what):
+    plan = a_plan(a_dose(**{what: blank}))
+
+    drawn = fit(page_of(plan, NOON, State()), size)
+
+    draw(drawn, size)
+    assert what not in ("medicine", "member") or "?" in (drawn.rows[0].name, drawn.rows[0].member)

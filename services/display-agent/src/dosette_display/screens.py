@@ -118,7 +118,15 @@ def low_page(low: Sequence[LowStock], now: datetime, zone: ZoneInfo) -> Page:
     by_member = sorted(low, key=lambda each: each.member)
     today = now.astimezone(zone).date()
     rows = tuple(
-        Row("", Mark.LOW, "", each.medicine, words.safe_unit(each.strength), words.supply(each, today), each.member)
+        Row(
+            dose_id="",
+            mark=Mark.LOW,
+            time="",
+            name=words.name(each.medicine),
+            strength=words.safe_unit(each.strength),
+            amount=words.supply(each, today),
+            member=words.name(each.member),
+        )
         for each in by_member
     )
     return Page("Low stock", rows, screen=Screen.LOW)
@@ -143,10 +151,10 @@ def dose_row(dose: PlannedDose, mark: Mark, now: datetime, zone: ZoneInfo) -> Ro
         dose_id=dose.id,
         mark=mark,
         time=words.day_and_clock(dose.due_at, now, zone),
-        name=dose.medicine,
+        name=words.name(dose.medicine),
         strength=words.safe_unit(dose.strength),
         amount=words.safe_unit(words.amount(dose)),
-        member=dose.member,
+        member=words.name(dose.member),
         note=dose.note,
     )
 
@@ -205,7 +213,8 @@ def _conflict_row(conflict: PlannedConflict, now: datetime, zone: ZoneInfo) -> R
         told = f"{conflict.status} {first}, {'again' if report == conflict.status else report} {at}"
     else:
         told = f"{report} {at}, beyond the safe limit"
-    return Row(conflict.id, Mark.LATE, "", conflict.medicine, words.safe_unit(conflict.strength), told, conflict.member)
+    medicine, member = words.name(conflict.medicine), words.name(conflict.member)
+    return Row(conflict.id, Mark.LATE, "", medicine, words.safe_unit(conflict.strength), told, member)
 
 
 def _sum_of_today(doses: Sequence[PlannedDose], now: datetime, zone: ZoneInfo) -> str:

@@ -35,8 +35,10 @@ REASONS = ("Felt unwell", "Side effects", "None left", "Told to by a doctor", "N
 """Why a dose is skipped, as the menu offers it and history keeps it."""
 SNOOZED = f"Snooze {SNOOZE // timedelta(minutes=1)} min"
 
+CANT_SHOW = ("CAN'T SHOW IT", "This page can't be drawn.", "See the pages for what is due.")
+"""Title and sentences instead of a page that nobody foresaw."""
 CARD_FULL = ("CARD FULL?", "The last press was not saved.", "Ask `dosette-display doctor`.")
-"""Title and sentences while the card takes nothing."""
+"""While the card takes nothing."""
 PLAN_REFUSED = ("PLAN REFUSED", "The last plan is not believed.", "If this stays, pair it anew.")
 """While the plan that came last is not signed as it should be, or can't be read; the one before is gone by."""
 NOT_ADMITTED = ("NOT ADMITTED", "The server does not let it in.", "Was it taken out? Pair it anew.")
@@ -96,6 +98,11 @@ def supply(low: LowStock, today: date) -> str:
 def safe_unit(text: str) -> str:
     """A micro sign is too easily read as an m (ISMP's list of error-prone abbreviations): write mcg."""
     return text.replace("\N{MICRO SIGN}g", "mcg").replace("\N{GREEK SMALL LETTER MU}g", "mcg")
+
+
+def name(text: str) -> str:
+    """As it is, or `?` where nothing of it could be seen: a row without a name is nobody's, or of nothing."""
+    return text if any(each.isprintable() and not each.isspace() for each in text) else "?"
 
 
 def doses(count: int) -> str:
