@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from dosette.clock import boot_id
-from dosette.contracts.plan import LowStock, NewKeys
+from dosette.contracts.plan import LowStock, NewKeys, PlannedConflict
 from dosette.testing import NOON, a_dose, a_plan
 from dosette_display import words
 from dosette_display.agent import VIEW_S, Agent
@@ -429,6 +429,30 @@ def test_a_card_that_takes_nothing_is_said_until_a_press_is_saved_again(desk, mo
     desk.press()
 
     assert desk.title == "Taken · saving"
+
+
+def test_a_page_that_cannot_be_made_is_an_error_on_the_panel_and_the_next_page_is_tried(desk):
+    odd = PlannedConflict("c", "Ana", "Metformin", "500 mg", "a word of a newer server", NOON, "taken", None)
+    desk.hear(conflicts=(odd,))
+    desk.redraw()
+    page = desk.agent.look().page
+    assert (page.title, page.alarm, page.screen, page.takes) == ("CAN'T SHOW IT", True, Screen.ERROR, ())
+
+    desk.hear(a_dose())
+    desk.redraw()
+
+    assert desk.title == "Due now"
+
+
+def test_a_page_that_cannot_be_made_is_left_for_what_matters_most(desk):
+    odd = PlannedConflict("c", "Ana", "Metformin", "500 mg", "a word of a newer server", NOON, "taken", None)
+    desk.hear(a_dose(), conflicts=(odd,))
+    desk.redraw()
+    desk.choose("Double dose?")
+
+    desk.redraw()
+
+    assert desk.agent.look().page.screen is Screen.DUE
 
 
 def test_a_press_that_is_sent_again_hides_from_nobody_that_another_was_not_saved(desk, monkeypatch):

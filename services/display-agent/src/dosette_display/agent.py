@@ -27,7 +27,7 @@ from dosette_display.buzzer import Bell
 from dosette_display.doses import STATUS_OF, latest_by_dose
 from dosette_display.draw import draw, fit
 from dosette_display.journal import Journal, NotSaved
-from dosette_display.keys import PRESSES, Act, Gesture, Wiring
+from dosette_display.keys import PRESSES, Act, Gesture, Screen, Wiring
 from dosette_display.known_clock import KnownClock
 from dosette_display.lamp import Light
 from dosette_display.metrics import Counter, Gauge, Histogram
@@ -120,6 +120,8 @@ class Agent:
     _confirmed: str = ""
     _trouble: tuple[str, ...] = ()
     """Of the card."""
+    _failed: str = ""
+    """What kept the page from being drawn that failed last; each is logged once."""
     _doubts_since_s: float | None = None
     _light: Light = Light.DARK
     _lamp_until: float | None = None
@@ -295,18 +297,40 @@ class Agent:
 
     def _refresh(self, now: datetime) -> None:
         """Draws if the page is another, and shows the picture if it is."""
-        plan, state = self.plans.plan, self._state(now)
-        page = fit(page_of(plan, now, state), self.panel.size)
+        plan = self.plans.plan
         if plan:
             _plan_age.set((now - plan.issued_at).total_seconds())
-        self._due_in_s = refresh.wait_s(self._past, page, moment := self._moment(plan, now))
+        moment = self._moment(plan, now)
+        try:
+            page = fit(page_of(plan, now, self._state(now)), self.panel.size)
+            picture = self._drawn(page, moment)
+        except Exception as error:  # whatever it is: the same plan would end each agent that is started again
+            page = self._instead(error)
+            picture = self._drawn(page, moment)
+        if picture:
+            self._show(page, picture, moment)
+
+    def _drawn(self, page: Page, moment: Moment) -> Image.Image | None:
+        """None while the panel is not to be given this page."""
+        self._due_in_s = refresh.wait_s(self._past, page, moment)
         if self._due_in_s > 0:
             if page != self._past.page:
                 _skipped.inc()
-            return
+            return None
         with _draw_seconds.time():
-            picture = draw(page, self.panel.size)
-        self._show(page, picture, moment)
+            return draw(page, self.panel.size)
+
+    def _instead(self, error: Exception) -> Page:
+        """Of a page that could not be made or drawn. Whoever went there by the buttons is led home at once."""
+        if repr(error) != self._failed:
+            log.exception("a page could not be drawn")
+        self._failed = repr(error)
+        if self._view:
+            self._view = None
+            self.wake()
+        title, *lines = words.CANT_SHOW
+        page = Page(title, lines=tuple(lines), alarm=True, screen=Screen.ERROR, wiring=self.wiring)
+        return fit(page, self.panel.size)
 
     def _moment(self, plan: Plan | None, now: datetime) -> Moment:
         night = refresh.night_of(now, ZoneInfo(plan.zone)) if plan else None
