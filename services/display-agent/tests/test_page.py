@@ -65,6 +65,18 @@ def test_after_its_window_a_dose_is_missed_and_no_button_takes_it():
     assert any("Metformin" in line for line in page.lines)
 
 
+@pytest.mark.parametrize("status", ["pending", "missed"])
+def test_a_dose_whose_window_closed_after_midnight_is_called_missed_on_the_day_after(status):
+    late = a_dose(NOON + 11 * HOUR, status=status)
+    plan = a_plan(late, a_dose(NOON + 20 * HOUR, member="Bruno"))
+
+    page = page_of(plan, late.closes_at + HOUR, NOTHING)
+    day_after = page_of(plan, NOON + 40 * HOUR, NOTHING)
+
+    assert (page.title, page.alarm, page.lines[0]) == ("1 missed · next", True, "missed Wed 23:00: Metformin, Ana")
+    assert not any("23:00" in line for line in day_after.lines)
+
+
 def test_the_next_dose_stands_there_before_it_can_be_taken():
     plan = a_plan(dose := a_dose())
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from dosette.contracts.plan import Plan, PlannedDose
@@ -42,8 +42,9 @@ def undoable(doses: Sequence[PlannedDose], now: datetime, state: State) -> tuple
 
 
 def of_today(doses: Sequence[PlannedDose], now: datetime, zone: ZoneInfo) -> list[PlannedDose]:
+    """What is due today; and what was due late yesterday and was missed, when its window closed today."""
     today = now.astimezone(zone).date()
-    return [dose for dose in doses if dose.due_at.astimezone(zone).date() == today]
+    return [dose for dose in doses if today in _days(dose, now, zone)]
 
 
 def is_due(dose: PlannedDose, now: datetime) -> bool:
@@ -61,6 +62,11 @@ def is_snoozed(dose: PlannedDose, now: datetime) -> bool:
 def is_just_resolved(dose: PlannedDose, now: datetime) -> bool:
     resolved = dose.status in ("taken", "skipped") and dose.resolved_at
     return bool(resolved and now - JUST_RESOLVED < resolved <= now + JUST_RESOLVED)
+
+
+def _days(dose: PlannedDose, now: datetime, zone: ZoneInfo) -> set[date]:
+    moments = (dose.due_at, dose.closes_at) if what_became(dose, now) == "missed" else (dose.due_at,)
+    return {moment.astimezone(zone).date() for moment in moments}
 
 
 def what_became(dose: PlannedDose, now: datetime) -> str:

@@ -85,7 +85,9 @@ def next_page(plan: Plan, doses: Sequence[PlannedDose], now: datetime, zone: Zon
     coming = sorted(
         (dose for dose in doses if dose.status == "pending" and now < dose.due_at), key=lambda dose: dose.due_at
     )
-    missed = tuple(_missed_line(dose, zone) for dose in doses if _missed_today(dose, now, zone))
+    missed = tuple(
+        _missed_line(dose, now, zone) for dose in of_today(doses, now, zone) if what_became(dose, now) == "missed"
+    )
     page = Page(title or "Nothing planned", lines=missed, alarm=bool(missed), screen=Screen.NEXT, onward=Screen.TODAY)
     if not coming:
         return replace(page, lines=(*missed, "Nothing is planned for the next days."))
@@ -227,12 +229,8 @@ def _sum_of_today(doses: Sequence[PlannedDose], now: datetime, zone: ZoneInfo) -
     return ", ".join(said[:2])
 
 
-def _missed_today(dose: PlannedDose, now: datetime, zone: ZoneInfo) -> bool:
-    return what_became(dose, now) == "missed" and bool(of_today([dose], now, zone))
-
-
-def _missed_line(dose: PlannedDose, zone: ZoneInfo) -> str:
-    return f"missed {words.clock(dose.due_at, zone)}: {dose.medicine}, {dose.member}"
+def _missed_line(dose: PlannedDose, now: datetime, zone: ZoneInfo) -> str:
+    return f"missed {words.day_and_clock(dose.due_at, now, zone)}: {dose.medicine}, {dose.member}"
 
 
 def _today_row(dose: PlannedDose, now: datetime, zone: ZoneInfo) -> Row:
