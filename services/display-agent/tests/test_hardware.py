@@ -1,16 +1,20 @@
 """Which parts a machine has, by its settings; a wrong one is a sentence with the variable's name."""
 
+import gc
 import re
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
+from gpiozero.pins.mock import MockFactory
 
 from dosette.settings import BadSetting, Environment
-from dosette_display import buzzer, lamp
+from dosette_display import buzzer, hardware, lamp, touch
 from dosette_display.buzzer import Volume
 from dosette_display.hardware import PINS, Hardware
 from dosette_display.keys import Wiring
 from dosette_display.panels import KINDS, lines
+from dosette_display.simulated_gt1151 import SimulatedGt1151
 
 
 def fitted(**settings: str) -> Hardware:
@@ -85,6 +89,27 @@ def test_a_machine_without_the_panel_s_parts_says_what_to_install(tmp_path):
 def test_a_machine_without_gpio_sends_to_the_doctor():
     with pytest.raises(BadSetting, match="run `dosette-display doctor`"):
         fitted(DOSETTE_PANEL="ssd1680").pins()
+
+
+def test_the_pulses_of_a_touch_layer_are_heard_as_long_as_its_glass_is_there(monkeypatch):
+    chip, factory, heard, stopping = SimulatedGt1151(), MockFactory(), Event(), Event()
+    monkeypatch.setattr(hardware, "imported_lgpio", lambda: None)
+    monkeypatch.setattr(hardware, "I2cWires", lambda lgpio: chip)
+    touchable = fitted(DOSETTE_PANEL="ssd1680", DOSETTE_BUTTONS="touch")
+    glass = touchable.open_touch(factory, heard.set, lambda: None)
+    glass.look()
+    gc.collect()
+    thread = Thread(target=glass.run, args=(stopping,))
+    thread.start()
+
+    chip.touch()
+    factory.pin(touch.INT).drive_low()
+    was_heard = heard.wait(5)
+    stopping.set()
+    glass.wake()
+    thread.join(timeout=5)
+
+    assert was_heard
 
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "panel-on-a-pi.md").read_text()

@@ -92,3 +92,39 @@ def test_a_finger_whose_release_was_lost_is_gone_when_nothing_more_is_heard(runn
         Event().wait(0.02)
 
     assert running.edges == ["down", "up"]
+
+
+def test_a_look_that_failed_once_leaves_the_next_finger_heard(running, monkeypatch):
+    read, faults = running.chip.read, [PanelFault("one bit was lost")]
+    monkeypatch.setattr(running.chip, "read", lambda *wanted: _raised(faults.pop()) if faults else read(*wanted))
+
+    running.chip.touch()
+
+    for _ in range(500):
+        if running.edges == ["down", "up"]:
+            break
+        Event().wait(0.02)
+    assert running.edges == ["down", "up"]
+
+
+def test_a_finger_before_anybody_listened_does_not_end_the_listening():
+    touched = Touched()
+    touched.chip.news = lambda: None
+    touched.chip.touch()
+    stopping = Event()
+    thread = Thread(target=touched.glass.run, args=(stopping,))
+    thread.start()
+
+    for _ in range(500):
+        if touched.edges:
+            break
+        Event().wait(0.02)
+    stopping.set()
+    touched.glass.wake()
+    thread.join(timeout=5)
+
+    assert touched.edges
+
+
+def _raised(fault: PanelFault) -> bytes:
+    raise fault

@@ -80,8 +80,7 @@ class Hardware:
             glass = TouchGlass(I2cWires(imported_lgpio()), down, up)
         except PanelFault as error:
             raise BadSetting(f"DOSETTE_BUTTONS={TOUCH}: {error}") from None
-        pulses = DigitalInputDevice(touch.INT, pull_up=True, pin_factory=factory)
-        pulses.when_activated = glass.news
+        glass.heed(DigitalInputDevice(touch.INT, pull_up=True, pin_factory=factory))
         return glass
 
     def pins(self) -> Factory:

@@ -21,7 +21,7 @@ FRESH, POINTS = 0x80, 0x0F
 """Of the status: whether there is a report, and of how many fingers. It stays until it is cleared."""
 RESET_S = 0.1
 RELEASED_AFTER_S = 0.3
-"""A finger is gone when the chip says so, or says nothing for this long."""
+"""A finger is gone when the chip says so, or says nothing for this long. After a look that failed there is another as soon."""
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +38,22 @@ class Wires(Protocol):
     def pause(self, for_s: float) -> None: ...
 
 
+class Pulses(Protocol):
+    """gpiozero's device on the chip's INT line."""
+
+    when_activated: Callable[[], None] | None
+
+
 class TouchGlass:
-    """Calls `down` and `up` as a button's edges would. `news` is to be called at each pulse of the chip's INT line."""
+    """Calls `down` and `up` as a button's edges would. `heed` tells it of the pulses of the chip's INT line."""
 
     def __init__(self, wires: Wires, down: Callable[[], None], up: Callable[[], None]) -> None:
         """Raises PanelFault when no such chip answers."""
         self._wires, self._down, self._up = wires, down, up
-        self._touched = False
+        self._touched = self._failed = False
+        self._unread = True
+        """There may be a report that the chip waits with: of a finger before anybody listened, or after a look that failed."""
+        self._pulses: Pulses | None = None
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         for high in (True, False, True):
             wires.reset(high)
@@ -53,6 +62,11 @@ class TouchGlass:
             raise PanelFault(
                 f"what answers as touch layer is no GT1151 but {found!r}: set DOSETTE_BUTTONS to one or three"
             )
+
+    def heed(self, pulses: Pulses) -> None:
+        """Looks at each pulse. It keeps them, since gpiozero closes a device that nobody refers to."""
+        self._pulses = pulses
+        pulses.when_activated = self.news
 
     def news(self) -> None:
         self._news.put(None)
@@ -65,24 +79,29 @@ class TouchGlass:
         """A loop: sleeps until the glass is touched."""
         while not stopping.is_set():
             try:
-                self._news.get(timeout=RELEASED_AFTER_S if self._touched else None)
+                self._news.get(timeout=RELEASED_AFTER_S if self._touched or self._unread else None)
             except queue.Empty:
-                self._is(touched=False)
+                if not (self._unread and self.look()):
+                    self._is(touched=False)
                 continue
             if not stopping.is_set():
                 self.look()
 
-    def look(self) -> None:
-        """Reads the chip's report, if there is one, and clears it, so that there can be another."""
+    def look(self) -> bool:
+        """Reads the chip's report, if there is one, and clears it, so that there can be another. Whether there was one."""
         try:
             status = self._wires.read(STATUS, 1)[0]
-            if not status & FRESH:
-                return
-            self._wires.write(STATUS, 0)
+            if status & FRESH:
+                self._wires.write(STATUS, 0)
         except PanelFault as error:  # a loose wire: the panel still reminds
-            log.error("the touch layer does not answer", extra={"error": str(error)})
-            return
-        self._is(touched=bool(status & POINTS))
+            if not self._failed:
+                log.error("the touch layer does not answer", extra={"error": str(error)})
+            self._unread = self._failed = True
+            return False
+        self._unread = self._failed = False
+        if status & FRESH:
+            self._is(touched=bool(status & POINTS))
+        return bool(status & FRESH)
 
     def _is(self, touched: bool) -> None:
         if touched != self._touched:
