@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.repo.compose_files import ROOT, Config, readings
+from tests.repo.compose_files import ROOT, Config, Reading, readings
 
 MIB = 2**20
 ADDRESS = "192.0.2.10"
@@ -149,9 +149,15 @@ def _may_be_secret(name: str, value: str) -> bool:
 
 
 @pytest.fixture(params=readings().items(), ids=lambda reading: reading[0])
-def read(request: pytest.FixtureRequest) -> Callable[[str], Config]:
-    """Reads a set of files by its name, in each way that there is here."""
-    _, reading = request.param
+def reading(request: pytest.FixtureRequest) -> Reading:
+    """Each way of reading a set of files that there is here."""
+    way: Reading = request.param[1]
+    return way
+
+
+@pytest.fixture
+def read(reading: Reading) -> Callable[[str], Config]:
+    """Reads a set of files by its name."""
     return lambda name: reading(SETS[name], GIVEN)
 
 
@@ -265,6 +271,16 @@ def test_a_pi_runs_no_monitoring_unless_asked(read: Callable[[str], Config]):
         for name, it in services.items()
         if name != "grafana"
     )
+
+
+def test_who_may_use_an_inky_or_a_touch_layer_is_said_only_where_there_is_one(reading: Reading):
+    def groups(**said: str) -> set[str]:
+        agent = reading(SETS["Pi"], GIVEN | said)["services"]["display-agent"]
+        assert len(set(agent["group_add"])) == len(agent["group_add"])  # Compose refuses one that is named twice
+        return set(map(str, agent["group_add"])) - {agent["user"].partition(":")[2]}
+
+    assert groups() == {"986", "989"}
+    assert groups(DOSETTE_I2C_GROUP="994") == {"986", "989", "994"}
 
 
 def test_a_pi_s_postgresql_and_redis_are_told_all_that_a_server_s_are(read: Callable[[str], Config]):
