@@ -112,6 +112,7 @@ def _scenes(wiring: Wiring) -> dict[str, Scene]:
         "why skipped": Scene(one, state=State(view=_why(one, wiring))),
         "today": Scene(day, walk=(more, *_down(day, "Today", wiring))),
         "all taken, next": Scene(_plan(*_taken_day())),
+        "next, may be taken early": Scene(_plan(_dose("Metformin", "500 mg", "Ana", at=NOW + HOUR))),
         "next, with low stock": Scene(_plan(*_taken_day(), low=_low())),
         "low stock": Scene(_plan(*_taken_day(), low=_low()), state=State(view=View(Screen.LOW))),
         "missed": Scene(_plan(*_missed_day())),

@@ -135,9 +135,7 @@ def _unsaid_note(page: Page, sheet: Sheet, look: Look) -> str:
 def _key_bar(sheet: Sheet, keys: tuple[Key, ...], look: Look) -> None:
     """Each button's label in inverse, and what it does beside it."""
     px, pad = look.small, max(2, look.small // 5)
-    words = [(key.button, key.does) for key in keys]
-    if _keys_width(words, look) > look.room:
-        words = [(key.button, key.briefly) for key in keys]
+    words = _key_words(keys, look)
     spare = max(0, look.room - _keys_width(words, look))
     gap = min(spare // max(1, len(words) - 1), look.small) if len(words) > 1 else 0
     top, baseline = look.key_bar + 1, look.key_bar + cap_height(px) + 2 + look.air // 2
@@ -148,6 +146,13 @@ def _key_bar(sheet: Sheet, keys: tuple[Key, ...], look: Look) -> None:
         sheet.text(button, x + pad, baseline, px, WHITE)
         x = sheet.text(does, right + pad, baseline, px) + pad if does else right + pad
         x += gap
+
+
+def _key_words(keys: tuple[Key, ...], look: Look) -> list[tuple[str, str]]:
+    """In many words, in few, or without the spare ones, as there is room."""
+    tries = [(key.button, key.does) for key in keys], [(key.button, key.briefly) for key in keys]
+    needed = [(key.button, key.briefly) for key in keys if not key.is_spare]
+    return next((words for words in tries if _keys_width(words, look) <= look.room), needed)
 
 
 def _keys_width(words: list[tuple[str, str]], look: Look) -> int:

@@ -75,11 +75,12 @@ PRESSES = (Act.TAKE, Act.SNOOZE, Act.SKIP, Act.UNDO)
 
 @dataclass(frozen=True)
 class Key:
-    """A button as it is labelled, and what it does, in many words and in few."""
+    """A button as it is labelled, and what it does, in many words and in few. A spare one is left out where all have no room."""
 
     button: str
     does: str
     briefly: str
+    is_spare: bool = False
 
 
 _DUE = {

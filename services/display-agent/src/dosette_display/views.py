@@ -39,14 +39,17 @@ def view_after(page: Page, choice: Choice) -> View | None:
 
 
 def keys_of(page: Page) -> tuple[Key, ...]:
-    """Each button that does something, with what that is; of several that do the same, the first."""
+    """Each button that does something, with what that is; of several that do the same, the first.
+
+    Beside a dose that may be taken, a way to another page is spare: the menu has it, too.
+    """
     keys: dict[str, Key] = {}
     for gesture, label in _LABELS[page.wiring].items():
         act = chosen(page, gesture).act if page.screen not in _MENUS else meaning(page.screen, gesture)
         said = _said(act, page)
         if said and said[0] not in keys:
             does, briefly = said if page.wiring is Wiring.ONE else _beside_label(act, page, said)
-            keys[said[0]] = Key(label, does, briefly)
+            keys[said[0]] = Key(label, does, briefly, is_spare=act is Act.NEXT and bool(page.takes))
     return tuple(keys.values())
 
 
