@@ -20,7 +20,7 @@ from dosette_display.screens import pairing_page
 from dosette_display.sheet import Sheet, Sign, Text
 from dosette_display.telling import page_of
 from dosette_display.views import chosen, view_after
-from dosette_display.words import ALARMS
+from dosette_display.words import ALARMS, CARD_FULL
 
 SMALL = SIZES[0]
 LONG = "Hydrochlorothiazide/Amlodipine/Valsartan with a very long name"
@@ -193,6 +193,30 @@ def test_one_due_dose_has_its_time_in_large_figures():
     sheet = lay_out(fit(page_of(a_plan(a_dose()), NOON, State()), SMALL), SMALL)
 
     assert ("12:00", 38) in [(text.said, text.px) for text in sheet.texts]
+
+
+def test_today_is_legible_beside_a_page_without_doses():
+    plan = a_plan(a_dose(NOON + timedelta(hours=3)), issued_at=NOON - timedelta(hours=1))
+
+    sheet = lay_out(fit(page_of(plan, NOON, State(trouble=CARD_FULL)), SIZES[-1]), SIZES[-1])
+
+    assert says(sheet, "Today")
+    assert_legible(sheet)
+
+
+@pytest.mark.parametrize("screen", [Screen.WHY, Screen.TODAY, Screen.CLOCK])
+def test_a_dose_that_fits_alone_but_in_no_list_is_not_drawn_under_the_buttons(screen):
+    name, strength = "Hydrochlorothiazide/Amlodipine/Valsartan", "12.5 mg/10 mg/160 mg"
+    plan = a_plan(a_dose(medicine=name, strength=strength, member="Bartholomew Alexander the third"))
+    home = fit(page_of(plan, NOON, State()), SMALL)
+    view = None if screen is Screen.CLOCK else View(screen, over=home, due=home.due)
+    now = NOON - timedelta(days=20_000) if screen is Screen.CLOCK else NOON
+
+    page = fit(page_of(plan, now, State(view=view)), SMALL)
+
+    assert page.screen is screen
+    assert home.takes
+    assert_legible(lay_out(page, SMALL))
 
 
 @pytest.mark.parametrize("size", SIZES)

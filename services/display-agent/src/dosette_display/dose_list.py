@@ -32,13 +32,13 @@ def put_rows(sheet: Sheet, rows: tuple[Row, ...], look: Look, y: int, chosen: _L
     return y
 
 
-def put_aside(sheet: Sheet, page: Page, look: Look) -> None:
-    """Today's list, as far as there is room; what is to come goes before what is over."""
+def put_aside(sheet: Sheet, page: Page, look: Look, top: int) -> None:
+    """Today's list, below the title, as far as there is room; what is to come goes before what is over."""
     left = round(look.width * (1 - ASIDE))
     column = replace(look, left=left + look.left, small=at_most(look.small * 0.84))
-    sheet.box(left, look.top + look.air, left + 1, look.bottom(page) - look.air)
+    sheet.box(left, top + look.air, left + 1, look.bottom(page) - look.air)
     px, bottom = column.small, look.bottom(page) - look.air
-    y = look.top + look.air // 2 + ascent(px)
+    y = top + look.air // 2 + ascent(px)
     sheet.text("Today", column.left, y, px)
     y += descent(px) + look.air // 2
     rows, hidden = _aside_rows(page.aside, column, bottom - y)

@@ -14,7 +14,7 @@ from dosette_display.lettering import shortened, width, writable
 from dosette_display.look import ASIDE, Look, ascent, cap_height, descent, line_height
 from dosette_display.one_dose import one_layout, put_one
 from dosette_display.page import Page, Row
-from dosette_display.sentences import lines_height, put_lines, put_pairing, put_sentences
+from dosette_display.sentences import lines_height, put_lines, put_pairing, put_sentences, title_end
 from dosette_display.sheet import BLACK, WHITE, Sheet, Size
 from dosette_display.views import keys_of
 
@@ -28,7 +28,7 @@ def fit(page: Page, size: Size) -> Page:
     page = _writable(page if look.is_wide else replace(page, aside=()))
     if page.choices or not page.rows:
         return replace(page, keys=keys_of(page))
-    parts = _parts(page.rows, _main(page, look))
+    parts = _parts(page, _main(page, look))
     part = page.part % len(parts)
     shown = parts[part]
     ids = {row.dose_id for row in shown}
@@ -57,11 +57,12 @@ def lay_out(page: Page, size: Size) -> Sheet:
     if page.screen is Screen.PAIRING:
         put_pairing(sheet, page, look)
         return sheet
-    _body(sheet, page, _main(page, look))
-    if page.rows or page.choices:
+    main, has_header = _main(page, look), bool(page.rows or page.choices)
+    _body(sheet, page, main)
+    if has_header:
         _header(sheet, page, look)
     if page.aside:
-        put_aside(sheet, page, look)
+        put_aside(sheet, page, look, look.top if has_header else title_end(page, main))
     if page.keys:
         _key_bar(sheet, page.keys, look)
     _footer(sheet, page, look)
@@ -76,21 +77,26 @@ def _main(page: Page, look: Look) -> Look:
 # Parts of a page
 
 
-def _parts(rows: tuple[Row, ...], look: Look) -> list[tuple[Row, ...]]:
+def _parts(page: Page, look: Look) -> list[tuple[Row, ...]]:
     """As many rows on each as fit; a row that can't be shown whole leaves a part empty."""
     room = look.key_bar - look.top
     parts: list[tuple[Row, ...]] = []
-    for row in rows:
+    for row in page.rows:
         longer = (*parts[-1], row) if parts and parts[-1] else ()
-        if longer and list_height(longer, look, plain(look)) <= room:
+        if longer and _fits_in_list(longer, look, room):
             parts[-1] = longer
         else:
-            parts.append((row,) if _fits_alone(row, look, room) else ())
+            parts.append((row,) if _fits_alone(row, page, look, room) else ())
     return parts
 
 
-def _fits_alone(row: Row, look: Look, room: int) -> bool:
-    return one_layout(row, look, room) is not None or list_height((row,), look, plain(look)) <= room
+def _fits_alone(row: Row, page: Page, look: Look, room: int) -> bool:
+    may_be_large = page.screen not in _LISTS and one_layout(row, look, room) is not None
+    return may_be_large or _fits_in_list((row,), look, room)
+
+
+def _fits_in_list(rows: tuple[Row, ...], look: Look, room: int) -> bool:
+    return list_height(rows, look, plain(look)) <= room
 
 
 # The bars
@@ -201,7 +207,7 @@ def _body(sheet: Sheet, page: Page, look: Look) -> None:
 def _menu(sheet: Sheet, page: Page, look: Look, top: int, bottom: int) -> None:
     """What it is about, then the entries around the chosen one, which is in inverse."""
     if not _choices_fit(page, look):
-        put_list(sheet, page.rows, look, top, bottom)
+        _put_without_choices(sheet, page, look, top, bottom)
         return
     px = look.small
     y = put_rows(sheet, page.rows, look, top, plain(look)) + look.air // 2
@@ -215,6 +221,15 @@ def _menu(sheet: Sheet, page: Page, look: Look, top: int, bottom: int) -> None:
         said = shortened(page.choices[place].text, px, look.room - px)
         sheet.text(said, look.left + px // 2, y + ascent(px), px, WHITE if is_chosen else BLACK)
         y += line_height(px) + gap
+
+
+def _put_without_choices(sheet: Sheet, page: Page, look: Look, top: int, bottom: int) -> None:
+    """One dose that is too long for a list stands as on the page that the menu was opened on."""
+    row = None if _fits_in_list(page.rows, look, bottom - top) else page.rows[0]
+    if row and (layout := one_layout(row, look, bottom - top)):
+        put_one(sheet, row, layout, look, top, bottom)
+    else:
+        put_list(sheet, page.rows, look, top, bottom)
 
 
 def _choices_fit(page: Page, look: Look) -> bool:

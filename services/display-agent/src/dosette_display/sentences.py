@@ -11,9 +11,8 @@ from dosette_display.sheet import BLACK, WHITE, Code, Sheet
 def put_sentences(sheet: Sheet, page: Page, look: Look, bottom: int) -> None:
     """A page without doses: its title large, its sentences under it."""
     paper, ink = (BLACK, WHITE) if page.alarm else (WHITE, BLACK)
-    px = fitting(page.title, round(28 * min(look.scale, 2.4)), look.room) or look.small
-    baseline = look.air + 4 + cap_height(px)
-    end = baseline + descent(px) + look.air + 2
+    px = _title_px(page, look)
+    baseline, end = look.air + 4 + cap_height(px), title_end(page, look)
     sheet.box(0, 0, look.width - 1, end, paper)
     sheet.box(0, end, look.width - 1, end)
     sheet.text(shortened(page.title, px, look.room), look.left, baseline, px, ink)
@@ -21,6 +20,12 @@ def put_sentences(sheet: Sheet, page: Page, look: Look, bottom: int) -> None:
     sizes = (at_most(look.small * step) for step in LETTER_STEPS)
     small = next((each for each in sizes if lines_height(page.lines, replace(look, small=each)) <= room), look.small)
     put_lines(sheet, page.lines, end + 3 + look.air, replace(look, small=small), bottom)
+
+
+def title_end(page: Page, look: Look) -> int:
+    """Of a page without doses."""
+    px = _title_px(page, look)
+    return look.air + 4 + cap_height(px) + descent(px) + look.air + 2
 
 
 def put_lines(sheet: Sheet, lines: tuple[str, ...], top: int, look: Look, bottom: int) -> None:
@@ -63,6 +68,10 @@ def put_pairing(sheet: Sheet, page: Page, look: Look) -> None:
     foot = look.height - 2 - look.air // 2 - lines_height(stamps, column)
     put_lines(sheet, tuple(lines), y, column, foot)
     put_lines(sheet, stamps, foot, column, look.height)
+
+
+def _title_px(page: Page, look: Look) -> int:
+    return fitting(page.title, round(28 * min(look.scale, 2.4)), look.room) or look.small
 
 
 def _qr(text: str) -> tuple[bytes, ...]:
