@@ -510,6 +510,14 @@ def test_nobody_is_told_that_a_backup_is_old_who_has_never_made_one(outbox: Outb
     assert alarms.backup_is_old(outbox.scheduler, NOON + timedelta(hours=27))
 
 
+def test_a_backup_of_a_time_to_come_is_as_good_as_old(outbox: Outbox, home: Home):
+    with closing(connect(home.server.url("backup"), "test")) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT backup_made(%s)", (NOON,))
+
+    assert not alarms.backup_is_old(outbox.scheduler, NOON - timedelta(hours=1))
+    assert alarms.backup_is_old(outbox.scheduler, NOON - timedelta(minutes=61))
+
+
 def test_no_message_crosses_households(home: Home, outbox: Outbox):
     other = found_home(home.server, home.database, "Next door")
     households.add_contact(home.database, other.console, other.bruno, "file", "next-door.jsonl", NOON)

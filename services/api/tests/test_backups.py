@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 from uuid import uuid4
 
 import psycopg2
@@ -20,7 +21,7 @@ from dosette.domain.backups import Backup
 from dosette.storage import databases
 from dosette.storage.connection import Database
 from dosette.testing import NOON
-from dosette_api.backups import keys, programs
+from dosette_api.backups import keys, nightly, programs
 from dosette_local.ports import free_port
 
 SERVER_ELSEWHERE = "01a225ef-b07a-7edc-9843-23824ee929ed"
@@ -517,6 +518,31 @@ def test_the_service_makes_one_when_there_is_none_says_how_it_went_and_ends_when
     assert f"dosette_backup_size_bytes {float(file.stat().st_size)}" in said
     assert "dosette_backup_rehearsal_passed 1.0" in said
     assert service.wait(timeout=60) == 0
+
+
+class ClockThatIsSetRight(Event):
+    """It runs a year ahead until somebody waits, and then is right; after the next look all is over."""
+
+    ahead = timedelta(days=365)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if not self.ahead:
+            self.set()
+        self.ahead = timedelta()
+        return self.is_set()
+
+
+def test_a_backup_that_was_made_while_the_clock_ran_ahead_is_no_reason_to_make_none(home: Home, console: Console):
+    clock = ClockThatIsSetRight()
+
+    nightly.keep_making(
+        console.server.url("backup"), console.folder, console.public, datetime.now(UTC).time(), clock.now, clock
+    )
+
+    assert len(console.backups()) == 2
 
 
 def test_a_time_of_day_that_is_none_stops_the_service_with_its_name(console: Console):

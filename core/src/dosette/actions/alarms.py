@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
-from dosette.actions.reminders import BACKUP_OLD_AFTER
+from dosette.actions.reminders import BACKUP_AHEAD_AFTER, BACKUP_OLD_AFTER
 from dosette.storage import reminders as sql
 from dosette.storage.access import serving
 from dosette.storage.connection import Database
@@ -48,6 +48,6 @@ def remind_of_low_stock(database: Database, household_id: str, now: datetime) ->
 
 
 def backup_is_old(database: Database, now: datetime) -> bool:
-    """False where nobody has made one yet: then nobody has asked for backups."""
+    """Or was made, by a clock that ran ahead, in a time to come. False where nobody has made one yet: then nobody has asked for backups."""
     made_at = database.one(sql.BACKED_UP_AT)[0]
-    return made_at is not None and made_at + BACKUP_OLD_AFTER < now
+    return made_at is not None and not made_at - BACKUP_AHEAD_AFTER <= now <= made_at + BACKUP_OLD_AFTER

@@ -26,6 +26,7 @@ DECIDING_LEASE = timedelta(seconds=3)
 MOST_ATTEMPTS = 5
 LEAD = timedelta(seconds=15)
 BACKUP_OLD_AFTER = timedelta(hours=26)
+BACKUP_AHEAD_AFTER = timedelta(hours=1)
 _TRY_AGAIN_S = 5
 _TRY_AGAIN_TIMES = 3
 

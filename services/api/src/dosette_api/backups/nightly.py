@@ -33,12 +33,15 @@ def keep_making(
     url: str, folder: Path, to: str, daily_at: time, clock: Callable[[], datetime], stopping: Event
 ) -> None:
     """Returns when told to stop; never raises what may pass by itself."""
-    not_before: datetime | None = None
+    tried_at: datetime | None = None
     while not stopping.is_set():
         now = clock()
         try:
-            if (not_before is None or now >= not_before) and _is_due(url, folder, daily_at, now):
-                not_before = now + AGAIN_AFTER
+            just_tried = (
+                tried_at and tried_at <= now < tried_at + AGAIN_AFTER
+            )  # not if the clock was ahead, and set back
+            if not just_tried and _is_due(url, folder, daily_at, now):
+                tried_at = now
                 made = backup.make(url, folder, to, clock)
                 log.info("backed up", extra={"file": made.file.name, "bytes": made.size_bytes, "rows": made.rows})
             _show(url, folder)
