@@ -71,6 +71,21 @@ def test_a_name_that_is_not_one_line_of_text_is_refused(api: Any, text: str):
     assert (told.status_code, told.get_json()["field"]) == (422, "name")
 
 
+@pytest.mark.parametrize("text", [" ", "\N{NO-BREAK SPACE}", "\N{EM SPACE} ", "\N{ZERO WIDTH SPACE}"])
+def test_a_name_of_which_nothing_can_be_seen_is_refused_in_a_sentence(api: Any, text: str):
+    told = api.post("/medicines", {"member_id": api.home.bruno, "name": text, "strength": "1 mg"})
+
+    assert told.status_code == 422
+    assert told.get_json()["detail"] == "name: Expected a line of text of which something can be seen"
+
+
+@pytest.mark.parametrize("text", ["Ñ", " α ", "药", "5\N{NO-BREAK SPACE}mg"])
+def test_a_name_of_which_something_can_be_seen_is_one(api: Any, text: str):
+    told = api.post("/medicines", {"member_id": api.home.bruno, "name": text, "strength": "1 mg"})
+
+    assert told.status_code == 201
+
+
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b'{"name": "\\ud800"}', b"[" * 100_000, b"[1, 2"])
 def test_a_body_that_is_not_json_is_refused(api: Any, raw: bytes):
     told = api.send("POST", "/medicines", data=raw[:60_000], content_type="application/json")

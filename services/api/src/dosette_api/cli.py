@@ -81,7 +81,7 @@ def _line(_context: click.Context, _parameter: click.Parameter, text: str) -> st
     try:
         return msgspec.convert(text, Line)
     except msgspec.ValidationError:
-        raise click.BadParameter("one line of 1 to 100 characters") from None
+        raise click.BadParameter("one line of 1 to 100 characters, not all of them blank") from None
 
 
 @main.command()

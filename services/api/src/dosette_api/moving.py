@@ -18,7 +18,7 @@ from dosette_api.contacts import check_address
 from dosette_api.errors import Malformed
 from dosette_api.reading import invalid
 from dosette_api.schedules import check, check_zone
-from dosette_api.shapes import Address, Channel, Form, Line, NewSchedule, Note, check_years
+from dosette_api.shapes import Address, AnyLine, Channel, Form, NewSchedule, Note, check_years
 
 Sum = Annotated[str, Meta(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,12})?$(?!\n)")]
 Amount = Annotated[str, Meta(pattern=r"^(?!0+(\.0+)?$)[0-9]{1,12}(\.[0-9]{1,12})?$(?!\n)")]
@@ -43,7 +43,7 @@ class _Row(Struct, forbid_unknown_fields=True, gc=False):
 
 class HouseholdRow(_Row):
     id: UUID
-    name: Line
+    name: AnyLine
     zone: str
     lead_days: Annotated[int, Meta(ge=0, le=90)]
     closed_weekdays: Annotated[list[Annotated[int, Meta(ge=0, le=6)]], Meta(max_length=6)]
@@ -55,7 +55,7 @@ class HouseholdRow(_Row):
 
 class MemberRow(_Row):
     id: UUID
-    name: Line
+    name: AnyLine
     role: Literal["admin", "caregiver", "self", "viewer"]
     created_at: At
     second_id: UUID | None
@@ -67,7 +67,7 @@ class MemberRow(_Row):
 
 class DeviceRow(_Row):
     id: UUID
-    name: Line
+    name: AnyLine
     generation: Count
     pressed: Annotated[int, Meta(ge=0, le=2**53)]
     last_press_at: At | None
@@ -87,7 +87,7 @@ class ContactRow(_Row):
 
 
 class IngredientRow(_Row):
-    name: Line
+    name: AnyLine
     amount: Amount | None
     unit: str | None
 
@@ -95,10 +95,10 @@ class IngredientRow(_Row):
 class MedicineRow(_Row):
     id: UUID
     member_id: UUID
-    name: Line
-    strength: Line
+    name: AnyLine
+    strength: AnyLine
     form: Form
-    unit: Line
+    unit: AnyLine
     ingredients: list[IngredientRow]
     note: Note
     low_days: Annotated[int, Meta(ge=0, le=365)]
@@ -189,7 +189,7 @@ class EventRow(_Row):
     recorded_at: At
     by_member: UUID | None
     device_id: UUID | None
-    source: Line
+    source: AnyLine
     key: Text | None
     reason: Text | None
     salt: Bytes
@@ -215,7 +215,7 @@ class ConflictRow(_Row):
 class PackageRow(_Row):
     id: UUID
     medicine_id: UUID
-    batch: Line | None
+    batch: AnyLine | None
     expires_on: date | None
     created_at: At
 
@@ -229,7 +229,7 @@ class StockEntryRow(_Row):
     at: At
     by_member: UUID | None
     device_id: UUID | None
-    source: Line
+    source: AnyLine
     reason: Text | None
     package_id: UUID | None
 

@@ -14,6 +14,7 @@ from dosette.domain.errors import Invalid, Unauthorized
 from dosette.storage.access import with_token
 from dosette.storage.connection import Entry
 from dosette_api.errors import Malformed
+from dosette_api.shapes import LINE
 
 T = TypeVar("T")
 
@@ -111,6 +112,8 @@ def invalid(told: str) -> Invalid:
     """msgspec's sentence, with the field first: "steps[0].time: Expected `str`, got `int`"."""
     found = _AT.fullmatch(told)
     what, path = (found["what"], found["path"] or "") if found else (told, "")
+    if repr(LINE) in what:
+        what = "Expected a line of text of which something can be seen"
     named = _NAMED.search(what)
     field = ".".join(filter(None, (path, named["name"] if named else ""))) or "body"
     return Invalid(f"{field}: {what}", {"field": field})

@@ -14,9 +14,18 @@ FIRST_YEAR, LAST_YEAR = 1900, 2200
 
 _END = r"$(?!\n)"  # Python's $ alone also matches before a last newline
 
+_NO_LINE = r"\x00-\x1f\x7f"
+_UNSEEN = r"\s\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
+LINE = rf"^[^{_NO_LINE}]*[^{_NO_LINE}{_UNSEEN}][^{_NO_LINE}]*" + _END
+
 Line = Annotated[
+    str,
+    Meta(min_length=1, max_length=100, pattern=LINE, description="One line of text of which something can be seen"),
+]
+AnyLine = Annotated[
     str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+" + _END, description="One line of text")
 ]
+"""As an export may hold it, which was made when a name could be blank."""
 Note = Annotated[
     str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*" + _END, description="One line of text, or nothing")
 ]
@@ -321,7 +330,7 @@ class MedicineQuery(In):
     member: UUID | None = None
     form: Form | None = None
     low: bool | None = None
-    search: Line | None = None
+    search: AnyLine | None = None
     archived: bool = False
     sort: Literal["added", "name", "runs_out"] = "added"
     cursor: UUID | None = None
