@@ -91,6 +91,29 @@ def test_of_a_file_that_its_owner_alone_may_read_the_names_are_looked_at_as_comp
     assert _check(env, DOSETTE_DEMO="0", PATH="/bin").returncode == 0
 
 
+@pytest.mark.parametrize("everywhere", ["0.0.0.0", "::", '"0.0.0.0"', " [::]  # all", "'0:0::0'"])  # noqa: S104
+def test_an_address_that_is_no_machine_s_is_refused_where_panels_are_told_it(env: Path, everywhere: str):
+    env.write_text(f"PORT=8090\nDOSETTE_PANELS_LISTEN={everywhere}\n")
+
+    assert _refused(env).startswith(
+        ".env, line 2: DOSETTE_PANELS_LISTEN is told to panels, and this address would lead each to itself: "
+    )
+
+
+def test_an_address_that_compose_was_handed_is_looked_at_where_the_file_cannot_be_read(env: Path):
+    env.mkdir()
+
+    assert "DOSETTE_PANELS_LISTEN" in _refused(env, DOSETTE_PANELS_LISTEN="0.0.0.0")  # noqa: S104
+    assert _check(env, DOSETTE_PANELS_LISTEN="192.168.178.20").returncode == 0
+
+
+@pytest.mark.parametrize("address", ["", "192.168.178.20", "fd00::20", "dosette.lan", "'10.0.0.1' # here"])
+def test_the_address_of_this_machine_is_let_through(env: Path, address: str):
+    env.write_text(f"DOSETTE_PANELS_LISTEN={address}\n")
+
+    assert _check(env).returncode == 0
+
+
 def test_no_value_is_shown(env: Path):
     env.write_text("DOSETTE_MQTT_ULR=mqtt://house:secret@broker")
 
