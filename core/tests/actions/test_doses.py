@@ -22,6 +22,7 @@ from dosette.contracts.signing import unseal
 from dosette.domain.doses import When
 from dosette.domain.errors import KeyReused, NotFound, Refused
 from dosette.domain.schedules import Step
+from dosette.storage import doses as dose_sql
 from dosette.storage import history as history_sql
 from dosette.storage import stock as stock_sql
 from dosette.storage.connection import Database
@@ -41,6 +42,12 @@ def _history(home: Home) -> list[dict[str, object]]:
 
 def _kinds(home: Home) -> list[object]:
     return [event["kind"] for event in reversed(_history(home))]
+
+
+def _conflicts(home: Home, unresolved: bool = True) -> list[dict[str, object]]:
+    told = home.database.one(dose_sql.CONFLICTS, home.reader(), open=unresolved, before=None, limit=50, now=NOON)[0]
+    items: list[dict[str, object]] = json.loads(told)["items"]
+    return items
 
 
 def _on_hand(home: Home, dose_id: str) -> str:
@@ -194,6 +201,41 @@ def test_a_press_on_a_dose_that_a_phone_took_first_is_kept_as_a_conflict(
     assert outcome == ["conflict"]
     assert _kinds(home) == ["taken", "conflict"]
     assert _on_hand(home, dose_id) == "9"
+
+
+def test_an_undo_on_a_panel_leaves_what_a_phone_took_and_withdraws_the_panels_own_word(
+    home: Home, database_of: Callable[[str], Database]
+):
+    dose_id, scheduler = home.dose(SOON, on_hand="10"), database_of("scheduler")
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+    doses.take(home.database, home.writer(), Taking(SOON, dose_id), home.request(), SOON)
+    take, undo, again = (
+        a_press(paired.device_id, dose_id, kind=kind, number=number, at=SOON)
+        for number, kind in enumerate(("take", "undo", "undo"), start=1)
+    )
+
+    outcomes = [doses.take_in(scheduler, press, When(SOON), SOON) for press in (take, undo, undo, again)]
+
+    assert outcomes == [["conflict"], ["done"], ["replayed"], ["refused"]]
+    assert (home.doses()[0]["status"], _on_hand(home, dose_id)) == ("taken", "9")
+    assert _kinds(home) == ["taken", "conflict", "corrected"]
+    assert _conflicts(home) == []
+    assert [each["status"] for each in _conflicts(home, unresolved=False)] == ["not_taken"]
+
+
+def test_a_late_undo_on_a_panel_leaves_what_was_taken_after_it(home: Home, database_of: Callable[[str], Database]):
+    dose_id, scheduler = home.dose(SOON), database_of("scheduler")
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+    take = a_press(paired.device_id, dose_id, at=SOON)
+    undo = a_press(paired.device_id, dose_id, kind="undo", number=2, at=SOON + timedelta(minutes=1))
+    later = SOON + timedelta(minutes=20)
+    doses.take_in(scheduler, take, When(take.at), SOON)
+    doses.undo(home.database, home.writer(), dose_id, home.request(), later, later)
+    doses.take(home.database, home.writer(), Taking(later, dose_id), home.request(), later)
+
+    assert doses.take_in(scheduler, undo, When(undo.at), later) == ["refused"]
+
+    assert home.doses()[0]["status"] == "taken"
 
 
 def test_a_plan_says_what_the_device_must_know(home: Home, database_of: Callable[[str], Database]):
