@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,10 +16,10 @@ from dosette.contracts.press import Press
 from dosette.contracts.signing import unseal
 from dosette.domain.doses import When
 from dosette.domain.errors import Refused
-from dosette.domain.schedules import HORIZON
+from dosette.domain.schedules import ELAPSED, HORIZON, LAST_TAKEN, Step
 from dosette.storage.access import looking_in
 from dosette.storage.connection import Database, Statement
-from dosette.testing import NOON
+from dosette.testing import NOON, a_press
 
 LATER = NOON + timedelta(hours=4)
 OPEN_THEN = NOON + timedelta(hours=3, minutes=30)
@@ -109,6 +110,25 @@ def test_a_press_in_a_journal_settles_an_unknown_dose_at_the_time_of_the_press(
     dose = next(dose for dose in home.doses() if dose["id"] == dose_id)
     assert (first, again) == (["done"], ["replayed"])
     assert (dose["status"], datetime.fromisoformat(str(dose["resolved_at"]))) == ("taken", pressed_at)
+
+
+@pytest.mark.parametrize("late", [0, 5])
+def test_a_press_in_a_journal_leaves_the_unknown_ones_that_follow_it_where_they_are(
+    home: Home, superuser: Database, database_of: Callable[[str], Database], late: int
+):
+    medicine_id, scheduler = home.medicine(), database_of("scheduler")
+    home.rule(medicine_id, (Step(None, Decimal(1)),), kind=ELAPSED, every_minutes=8 * 60, counted_from=LAST_TAKEN)
+    device = devices.pair(home.database, home.console, "Kitchen", ServerKeys("s"), "redis:6379", "", NOON)
+    now, pressed_at = NOON + timedelta(hours=50), NOON + timedelta(minutes=late)
+    restores.begin_epoch(superuser, now)
+    first, *others = home.doses()
+    press = a_press(device.device_id, str(first["id"]), at=pressed_at)
+
+    assert doses.take_in(scheduler, press, When(pressed_at), now) == ["done"]
+
+    assert home.doses()[0]["status"] == "taken"
+    assert home.doses()[1:] == others
+    assert doses.close_missed(scheduler, now) == 0
 
 
 def test_a_person_says_that_an_unknown_dose_was_taken_then(home: Home, superuser: Database):

@@ -45,3 +45,72 @@ BEGIN
     outcome := 'done';
     told := dose_told(dose, now);
 END $$;
+
+CREATE OR REPLACE FUNCTION follow(of_medicine uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE  -- the doses to come follow the last one known, at the interval; they keep their ids, for a panel may be away that knows them
+    away constant interval := '1000 years';
+    rule schedules;
+    version schedule_versions;
+    last doses;
+    every interval;
+    first_at timestamptz;
+BEGIN
+    SELECT * INTO rule FROM schedules WHERE medicine_id = of_medicine AND follows_minutes IS NOT NULL AND planned_until IS NOT NULL;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    every := make_interval(mins => rule.follows_minutes);
+    SELECT * INTO last FROM doses  -- of an old rule, only what was taken
+     WHERE medicine_id = of_medicine AND kind = 'elapsed' AND (status = 'taken' OR status IN ('skipped', 'missed', 'unknown') AND doses.version = rule.version)
+     ORDER BY due_at DESC LIMIT 1;
+    SELECT greatest(coalesce(CASE last.status WHEN 'taken' THEN last.resolved_at ELSE last.due_at END + every,
+                             min(due_at) FILTER (WHERE doses.version = rule.version)),
+                    max(due_at) FILTER (WHERE doses.version <> rule.version) + every) INTO first_at
+      FROM doses WHERE medicine_id = of_medicine AND kind = 'elapsed' AND status = 'pending';
+    IF first_at IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT * INTO STRICT version FROM schedule_versions WHERE medicine_id = of_medicine AND number = rule.version;
+    first_at := greatest(first_at, version.created_at, version.anchor_at);  -- a new rule makes nothing due before it began
+    UPDATE schedules SET planned_until = planned_until + interval '1 microsecond'  -- a planner that has read what was before must notice
+     WHERE medicine_id = of_medicine;
+    UPDATE doses SET due_at = due_at + away  -- so that none stands where another one goes
+     WHERE medicine_id = of_medicine AND kind = 'elapsed' AND status = 'pending' AND doses.version = rule.version
+       AND due_at > coalesce(last.due_at, '-infinity');
+    WITH series AS (
+        SELECT row_number() OVER (ORDER BY slot.at) AS place, slot.at, slot.day, step.amount
+          FROM (SELECT at, household_day(at) AS day FROM generate_series(first_at, rule.planned_until, every) AS at) AS slot
+         CROSS JOIN LATERAL (
+             SELECT s.amount FROM jsonb_to_recordset(version.steps) AS s (amount numeric, starts_on date, ends_on date)
+              WHERE slot.day BETWEEN coalesce(s.starts_on, '-infinity') AND coalesce(s.ends_on, 'infinity') LIMIT 1) AS step
+         WHERE slot.day BETWEEN version.starts_on AND coalesce(version.ends_on, 'infinity') AND NOT EXISTS (
+               SELECT FROM jsonb_to_recordset(version.pauses) AS pause (starts_on date, ends_on date)
+                WHERE slot.day BETWEEN pause.starts_on AND coalesce(pause.ends_on, 'infinity'))
+    ), coming AS (
+        SELECT id, row_number() OVER (ORDER BY due_at) AS place FROM doses
+         WHERE medicine_id = of_medicine AND kind = 'elapsed' AND status = 'pending' AND due_at > first_at + away / 2
+    ), moved AS (
+        UPDATE doses AS d
+           SET due_at = series.at, opens_at = series.at - rule.follows_window, late_at = series.at + rule.follows_window / 2,
+               closes_at = series.at + rule.follows_window, slot_on = series.day, amount = series.amount, snoozed_until = NULL
+          FROM coming JOIN series ON series.place = coming.place
+         WHERE d.id = coming.id
+        RETURNING d.id, d.due_at
+    ), added AS (
+        INSERT INTO doses (household_id, medicine_id, member_id, version, kind, slot_on, slot_time, amount, opens_at, due_at, late_at, closes_at)
+        SELECT m.household_id, m.id, m.member_id, rule.version, 'elapsed', series.day, (series.at AT TIME ZONE 'UTC')::time, series.amount,
+               series.at - rule.follows_window, series.at, series.at + rule.follows_window / 2, series.at + rule.follows_window
+          FROM series JOIN medicines AS m ON m.id = of_medicine
+         WHERE series.place > (SELECT count(*) FROM coming)
+        RETURNING id, household_id, due_at
+    ), gone AS (
+        UPDATE doses AS d SET status = 'cancelled', due_at = due_at - away FROM coming
+         WHERE d.id = coming.id AND coming.place > (SELECT count(*) FROM series)
+        RETURNING d.id
+    ), told_then AS (
+        UPDATE reminders AS r SET due_at = moved.due_at FROM moved WHERE r.dose_id = moved.id AND r.status = 'waiting'
+    ), not_told AS (
+        UPDATE reminders AS r SET status = 'dropped', reason = 'rescheduled' FROM gone WHERE r.dose_id = gone.id AND r.status = 'waiting'
+    )
+    INSERT INTO reminders (household_id, dose_id, due_at) SELECT household_id, id, due_at FROM added;
+END $$;
