@@ -203,6 +203,42 @@ def test_a_press_on_a_dose_that_a_phone_took_first_is_kept_as_a_conflict(
     assert _on_hand(home, dose_id) == "9"
 
 
+@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize("kind", ["take", "skip"])
+def test_a_press_just_past_the_window_is_kept_for_a_person(
+    home: Home, database_of: Callable[[str], Database], kind: str, closed: bool
+):
+    dose_id, scheduler = home.dose(SOON), database_of("scheduler")
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+    past = datetime.fromisoformat(str(home.doses()[0]["closes_at"])) + timedelta(seconds=1)
+    if closed:
+        doses.close_missed(scheduler, past)
+
+    outcome = doses.take_in(scheduler, a_press(paired.device_id, dose_id, kind=kind, at=past), When(past), past)
+
+    assert outcome == ["conflict"]
+    assert home.doses()[0]["status"] == ("missed" if closed else "pending")
+    assert [each["report"] for each in _conflicts(home)] == [kind]
+
+
+def test_a_press_on_a_dose_that_has_moved_since_is_kept_for_a_person(
+    home: Home, database_of: Callable[[str], Database]
+):
+    medicine_id, scheduler = home.medicine(), database_of("scheduler")
+    rule = {"kind": "elapsed", "every_minutes": 480, "counted_from": "last_taken"}
+    home.rule(medicine_id, (Step(None, Decimal(1)),), **rule)
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+    third = str(home.doses()[2]["id"])  # due at 04:00, by the plan that the panel has
+    for at in (NOON + timedelta(minutes=55), NOON + timedelta(hours=9, minutes=50)):
+        doses.take(home.database, home.writer(), Taking(at, medicine_id=medicine_id), home.request(), at)
+    pressed = NOON + timedelta(hours=16, minutes=5)
+
+    outcome = doses.take_in(scheduler, a_press(paired.device_id, third, at=pressed), When(pressed), pressed)
+
+    assert outcome == ["conflict"]
+    assert _conflicts(home)[0]["reason"] == "take pressed; outside its window"
+
+
 def test_an_undo_on_a_panel_leaves_what_a_phone_took_and_withdraws_the_panels_own_word(
     home: Home, database_of: Callable[[str], Database]
 ):

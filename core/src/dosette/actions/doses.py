@@ -127,8 +127,8 @@ def resolve_conflict(
 def take_in(database: Database, press: Press, when: When, now: datetime) -> list[str]:
     """What became of each dose of a press, in its order: done, replayed, refused or conflict.
 
-    A dose that somebody else resolved before the press arrived, or one over a safe limit, gets a conflict, for a person to
-    resolve. Raises Unauthorized when the device was revoked; Unavailable when the press must be taken in again later.
+    A dose that somebody else resolved before the press arrived, one over a safe limit, or one whose window is another by now
+    gets a conflict, for a person to resolve. Raises Unauthorized when the device was revoked; Unavailable when the press must be taken in again later.
     """
     outcomes = [_press_one(database, press, dose_id, when, now) for dose_id in press.dose_ids]
     database.run(
@@ -192,9 +192,10 @@ def _press_one(database: Database, press: Press, dose_id: str, when: When, now: 
         return "refused"
     except Refused as refused:
         dose = refused.facts.get("dose")
-        if not isinstance(dose, dict) or dose["status"] == PENDING or press.kind in ("undo", "snooze"):
+        if not isinstance(dose, dict) or press.kind in ("undo", "snooze"):
             return "refused"
-        return _kept_as_conflict(database, entry, press.kind, dose_id, request, f"was {dose['status']}", at, now)
+        was = "outside its window" if dose["status"] == PENDING else f"was {dose['status']}"
+        return _kept_as_conflict(database, entry, press.kind, dose_id, request, was, at, now)
     except OverLimit as refused:
         return _kept_as_conflict(database, entry, press.kind, dose_id, request, refused.message, at, now)
 
