@@ -11,7 +11,7 @@ from decimal import Decimal
 import pytest
 
 from conftest import Home, found_home
-from dosette.actions import devices, doses, households, medicines, stock
+from dosette.actions import devices, doses, households, medicines, restores, stock
 from dosette.actions.devices import ServerKeys
 from dosette.actions.doses import Taking
 from dosette.actions.medicines import Ingredient, WantedMedicine
@@ -55,6 +55,20 @@ def _on_hand(home: Home, dose_id: str) -> str:
     row = home.database.one(stock_sql.LEDGER, home.reader(), medicine=medicine["id"], before=None, limit=50, now=NOON)  # type: ignore[index]
     on_hand: str = json.loads(row[0])["on_hand"]
     return on_hand
+
+
+def _over_a_limit(home: Home) -> str:
+    """A dose at SOON whose ingredient was taken half an hour before, by syrup; its id."""
+    dose_id = home.dose(SOON, on_hand="10")
+    medicine_id = next(dose["medicine"]["id"] for dose in home.doses() if dose["id"] == dose_id)  # type: ignore[index]
+    entry, fields = home.writer("medicines:write"), {"ingredients": [Ingredient("Paracetamol")]}
+    medicines.change(home.database, entry, medicine_id, fields, home.request(), NOON)
+    syrup = WantedMedicine(home.bruno, "Syrup", "24 mg", "syrup", "ml", (Ingredient("paracetamol"),))
+    told = medicines.add(home.database, home.console, syrup, Decimal(50), home.request(), NOON)
+    syrup_id = json.loads(told.body)["id"]
+    home.rule(syrup_id, (Step(None, Decimal(10)),), kind="as_needed", min_gap_minutes=240)
+    doses.take(home.database, home.writer(), Taking(NOON, medicine_id=syrup_id), home.request(), NOON)
+    return dose_id
 
 
 def test_a_taken_dose_lowers_the_stock_and_stands_in_history(home: Home):
@@ -236,7 +250,11 @@ def test_a_press_on_a_dose_that_has_moved_since_is_kept_for_a_person(
     outcome = doses.take_in(scheduler, a_press(paired.device_id, third, at=pressed), When(pressed), pressed)
 
     assert outcome == ["conflict"]
-    assert _conflicts(home)[0]["reason"] == "take pressed; outside its window"
+    (conflict,) = _conflicts(home)
+    assert conflict["reason"] == "take pressed; outside its window"
+    doses.resolve_conflict(home.database, home.writer(), str(conflict["id"]), "taken", None, home.request(), pressed)
+    assert [(dose["kind"], dose["status"]) for dose in home.doses()[:3]] == [("elapsed", "taken")] * 3
+    assert datetime.fromisoformat(str(home.doses()[3]["due_at"])) == pressed + timedelta(hours=8)
 
 
 def test_an_undo_on_a_panel_leaves_what_a_phone_took_and_withdraws_the_panels_own_word(
@@ -377,21 +395,36 @@ def test_a_press_does_all_that_a_phone_does(home: Home, database_of: Callable[[s
 
 
 def test_a_press_over_a_safe_limit_is_kept_for_a_person(home: Home, database_of: Callable[[str], Database]):
-    dose_id = home.dose(SOON, on_hand="10")
-    medicine_id = next(dose["medicine"]["id"] for dose in home.doses() if dose["id"] == dose_id)  # type: ignore[index]
-    entry, fields = home.writer("medicines:write"), {"ingredients": [Ingredient("Paracetamol")]}
-    medicines.change(home.database, entry, medicine_id, fields, home.request(), NOON)
-    syrup = WantedMedicine(home.bruno, "Syrup", "24 mg", "syrup", "ml", (Ingredient("paracetamol"),))
-    told = medicines.add(home.database, home.console, syrup, Decimal(50), home.request(), NOON)
-    syrup_id = json.loads(told.body)["id"]
-    home.rule(syrup_id, (Step(None, Decimal(10)),), kind="as_needed", min_gap_minutes=240)
-    doses.take(home.database, home.writer(), Taking(NOON, medicine_id=syrup_id), home.request(), NOON)
+    dose_id = _over_a_limit(home)
     paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
 
     outcome = doses.take_in(database_of("scheduler"), a_press(paired.device_id, dose_id, at=SOON), When(SOON), SOON)
 
     assert outcome == ["conflict"]
     assert "take pressed; too soon: Syrup was taken at 12:00" in str(_history(home)[0]["reason"])
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_conflict_resolved_as_taken_settles_its_own_dose_though_that_is_missed_or_unknown(
+    home: Home, database_of: Callable[[str], Database], postgres_url: Callable[[str], str], restored: bool
+):
+    dose_id, scheduler, later = _over_a_limit(home), database_of("scheduler"), SOON + timedelta(hours=3)
+    paired = devices.pair(home.database, home.console, "Kitchen", KEYS, "redis:6379", "", NOON)
+    doses.take_in(scheduler, a_press(paired.device_id, dose_id, at=SOON), When(SOON), SOON)
+    if restored:
+        superuser = Database(postgres_url(home.server.name), "dosette-test")
+        restores.begin_epoch(superuser, later)
+        superuser.close()
+    doses.close_missed(scheduler, later)
+    (conflict,) = _conflicts(home)
+    found = {str(dose["id"]): dose["status"] for dose in home.doses()}
+    assert found[dose_id] == ("unknown" if restored else "missed")
+
+    doses.resolve_conflict(home.database, home.writer(), str(conflict["id"]), "taken", None, home.request(), later)
+
+    settled = {str(dose["id"]): dose["status"] for dose in home.doses()}
+    assert settled == found | {dose_id: "taken"}
+    assert _on_hand(home, dose_id) == "9"
 
 
 def test_a_press_of_another_household_s_dose_reaches_nothing(home: Home, database_of: Callable[[str], Database]):

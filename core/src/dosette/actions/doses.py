@@ -109,7 +109,8 @@ def resolve_conflict(
     request: Request,
     now: datetime,
 ) -> Answer:
-    """A person says what a conflicting report was: `not_taken` (the same taking, or none) or `taken` (one of its own).
+    """A person says what a conflicting report was: `not_taken` (the same taking, or none) or `taken` (the
+    dose, if nobody has settled it; else one of its own).
 
     Raises NotFound; Refused when somebody resolved it already.
     """
@@ -128,7 +129,8 @@ def take_in(database: Database, press: Press, when: When, now: datetime) -> list
     """What became of each dose of a press, in its order: done, replayed, refused or conflict.
 
     A dose that somebody else resolved before the press arrived, one over a safe limit, or one whose window is another by now
-    gets a conflict, for a person to resolve. Raises Unauthorized when the device was revoked; Unavailable when the press must be taken in again later.
+    gets a conflict, for a person to resolve. Raises Unauthorized when the device was revoked; Unavailable when the press must be
+    taken in again later.
     """
     outcomes = [_press_one(database, press, dose_id, when, now) for dose_id in press.dose_ids]
     database.run(

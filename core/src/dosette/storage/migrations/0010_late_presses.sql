@@ -114,3 +114,38 @@ BEGIN
     )
     INSERT INTO reminders (household_id, dose_id, due_at) SELECT household_id, id, due_at FROM added;
 END $$;
+
+CREATE OR REPLACE FUNCTION resolve_conflict(wanted uuid, verdict text, why text, event_key text, now timestamptz,
+                                 OUT outcome text, OUT told jsonb, OUT facts jsonb) LANGUAGE plpgsql AS $$
+DECLARE  -- not_taken: it told of the same taking, or of none; taken: it was really taken: the dose, if that is not settled, or one of its own
+    found_one conflicts;
+    dose doses;
+    away interval;
+BEGIN
+    SELECT * INTO found_one FROM conflicts WHERE id = wanted AND household_id = entered_household();
+    IF NOT FOUND OR found_one.status <> 'open' THEN
+        outcome := CASE WHEN FOUND THEN 'refused' ELSE 'no-conflict' END;
+        facts := jsonb_build_object('conflict', conflict_told(found_one, now));
+        RETURN;
+    END IF;
+    UPDATE conflicts SET status = verdict, resolved_at = now, resolved_by = entered_member() WHERE id = wanted RETURNING * INTO found_one;
+    SELECT * INTO dose FROM doses WHERE id = found_one.dose_id;
+    PERFORM tell(dose, 'corrected', found_one.at, event_key, why, jsonb_build_object('conflict', wanted, 'was', verdict), now);
+    IF verdict = 'taken' AND found_one.report = 'take' THEN
+        away := found_one.at - dose.due_at;
+        UPDATE doses AS d  -- it was pressed where it stood before it moved, so there it goes, unless it would pass another one
+           SET opens_at = d.opens_at + away, due_at = d.due_at + away, late_at = d.late_at + away, closes_at = d.closes_at + away,
+               slot_on = household_day(found_one.at)
+         WHERE d.id = dose.id AND d.kind = 'elapsed' AND d.status = 'pending' AND found_one.at NOT BETWEEN d.opens_at AND d.closes_at
+           AND NOT EXISTS (
+               SELECT FROM doses AS other
+                WHERE other.medicine_id = d.medicine_id AND other.kind = 'elapsed' AND other.status <> 'cancelled' AND other.id <> d.id
+                  AND other.closes_at > least(d.opens_at, d.opens_at + away) AND other.opens_at < greatest(d.closes_at, d.closes_at + away));
+        SELECT * INTO dose FROM doses WHERE id = dose.id;
+        PERFORM settle(dose.id, NULL, 'taken',
+                       dose.status NOT IN ('pending', 'unknown', 'missed') OR found_one.at NOT BETWEEN dose.opens_at AND dose.closes_at,
+                       NULL, found_one.at, NULL, coalesce(why, 'a conflict resolved'), event_key, now);
+    END IF;
+    outcome := 'done';
+    told := conflict_told(found_one, now);
+END $$;
