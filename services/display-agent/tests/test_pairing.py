@@ -15,10 +15,12 @@ from dosette.contracts.device_file import DeviceFile, purpose
 from dosette.contracts.pairing import code_of
 from dosette.contracts.plan import NewKeys, Plan
 from dosette.contracts.signing import hidden, signing_key
+from dosette.settings import BadSetting, Environment
 from dosette.testing import NOON, a_plan
 from dosette_display.keyring import Keyring
 from dosette_display.pairing import Applicant, NotPaired, Server
 from dosette_display.plan_store import PlanStore
+from dosette_display.unpaired import Unpaired
 
 FILE = DeviceFile("device", "", ":6379", "user", "11" * 32, "22" * 32, 1)
 CODE = "K7QM-9XD4"
@@ -120,10 +122,27 @@ def test_a_server_that_is_not_there_is_one_sentence():
         Applicant(Server("http://127.0.0.1:1")).with_code(CODE)
 
 
-@pytest.mark.parametrize("url", ["dosette.example", "ftp://dosette.example", "http://", "https://x/?y", ""])
+ADDRESSES_OF_NONE = (
+    "dosette.example",
+    "ftp://dosette.example",
+    "http://",
+    "https://x/?y",
+    "",
+    "https://x:80800",
+    "https://x:o",
+    "https://[x",
+)
+
+
+@pytest.mark.parametrize("url", ADDRESSES_OF_NONE)
 def test_an_address_that_is_none_is_one_sentence(url: str):
     with pytest.raises(NotPaired, match="no address of a server"):
         Server(url)
+
+
+def test_an_address_that_is_none_stops_an_agent_with_the_setting_s_name():
+    with pytest.raises(BadSetting, match=r"^DOSETTE_SERVER: .* is no address of a server"):
+        Unpaired.of(Environment({"DOSETTE_SERVER": "https://dosette.example:80800"}))
 
 
 @pytest.mark.parametrize("host", ["dosette.example", "192.168.1.5:8080", "10.0.0.1", "localhost.example"])

@@ -32,10 +32,14 @@ class Server:
 
     def __post_init__(self) -> None:
         """Raises NotPaired."""
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        try:
+            parts = urlsplit(self.url)
+            whole = parts.port != 0 and parts.hostname and not (parts.query or parts.fragment)
+        except ValueError:  # a port that is none, or a bracket that is not closed
+            whole = False
+        if not whole or parts.scheme not in ("http", "https"):
             raise NotPaired(f"{self.url} is no address of a server; write one such as https://dosette.example")
-        if parts.scheme == "http" and not (self.plain_http or is_this_machine(parts.hostname)):
+        if parts.hostname and parts.scheme == "http" and not (self.plain_http or is_this_machine(parts.hostname)):
             raise NotPaired(
                 f"{self.url} is not https, so everybody on the way could read this panel's keys; use https, or allow it with "
                 "--plain-http (DOSETTE_PLAIN_HTTP=1) on a network that you trust"
