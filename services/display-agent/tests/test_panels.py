@@ -138,3 +138,21 @@ def test_a_broken_waveshare_says_where_to_look_and_an_unknown_model_is_named():
         WavesharePanel("epd2in7_V2", library).show(Image.new("1", (264, 176)), "full")
     with pytest.raises(PanelFault, match="has no epd9"):
         WavesharePanel("epd9", library)
+
+
+def test_a_waveshare_that_cannot_be_put_to_sleep_is_a_fault_and_is_put_to_sleep_the_next_time(monkeypatch):
+    library, faults = StandInWaveshare(), [OSError(5, "Input/output error")]
+    panel, sleep = WavesharePanel("epd2in7_V2", library), library.epd.sleep
+    monkeypatch.setattr(library.epd, "sleep", lambda: _raised(faults.pop()) if faults else sleep())
+    panel.show(Image.new("1", (264, 176)), "full")
+
+    with pytest.raises(PanelFault, match="did not go to sleep"):
+        panel.sleep()
+    panel.sleep()
+
+    with pytest.raises(RuntimeError, match="asleep"):
+        library.epd.display(b"")
+
+
+def _raised(error: OSError) -> None:
+    raise error

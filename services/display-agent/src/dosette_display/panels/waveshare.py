@@ -34,9 +34,15 @@ class WavesharePanel:
             raise PanelFault(f"the panel took no picture ({error}): see that it sits straight on its pins") from error
 
     def sleep(self) -> None:
-        if self._awake:
+        if not self._awake:
+            return
+        try:
             self._epd.sleep()
-            self._awake = False
+        except (OSError, RuntimeError) as error:
+            raise PanelFault(
+                f"the panel did not go to sleep ({error}): see that it sits straight on its pins"
+            ) from error
+        self._awake = False
 
 
 def _opened(model: str, library: Any | None) -> Any:
