@@ -136,6 +136,14 @@ def test_a_machine_without_hardware_says_that_a_virtual_panel_needs_none():
     assert {each.what for each in found(nowhere, "virtual") if each.well is None} == {"board", "SPI", "GPIO", "clock"}
 
 
+def test_a_plan_that_is_signed_with_the_key_before_is_there(tmp_path, sealed, key):
+    plan = a_plan()
+    (tmp_path / "plan.json").write_bytes(sealed(plan))
+    rotated = DeviceFile(plan.device_id, "", "x:1", "user", "11" * 32, "22" * 32, 2, old_key=key)
+
+    assert ThisMachine().plan(tmp_path, rotated) == plan
+
+
 def test_this_machine_can_be_looked_at_whatever_it_is(tmp_path):
     findings = found(ThisMachine(), "ssd1680", tmp_path)
 

@@ -298,7 +298,7 @@ class ThisMachine:
         return None
 
     def plan(self, folder: Path, device: DeviceFile) -> Plan | None:
-        return PlanStore(folder / "plan.json", device.device_id, device.signing_key).plan
+        return PlanStore(folder / "plan.json", device.device_id, *device.keys).plan
 
     def font_size(self) -> int:
         return int(ImageFont.truetype(str(FONT), 14).getbbox("M")[3])
