@@ -340,6 +340,19 @@ def test_an_agent_that_is_not_paired_waits_until_it_is(kitchen):
     assert agent.poll() is None
 
 
+def test_an_agent_that_waits_to_be_paired_has_no_link_that_could_be_down(kitchen):
+    (kitchen.folder / "device.json").unlink()
+    port = free_port()
+    kitchen.start_unpaired(DOSETTE_METRICS_BIND=f"127.0.0.1:{port}")
+    kitchen.eventually(lambda: "pair this device" in kitchen.log())
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        told = answer.read().decode()
+
+    assert "process_start_time_seconds" in told
+    assert "\ndosette_panel_link_up " not in told
+
+
 def test_an_agent_that_waits_to_be_paired_stops_when_told(kitchen):
     (kitchen.folder / "device.json").unlink()
     agent = kitchen.start_unpaired()

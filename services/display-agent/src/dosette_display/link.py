@@ -34,7 +34,7 @@ RESEND_AT_MOST_S = 60.0
 BATCH = 200
 
 log = logging.getLogger(__name__)
-_up = Gauge("dosette_panel_link_up", "Whether the last word to Redis was answered")
+_up = Gauge("dosette_panel_link_up", "Whether the last word to Redis was answered", begins=None)
 
 
 @dataclass(frozen=True)

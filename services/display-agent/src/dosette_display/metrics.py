@@ -40,18 +40,19 @@ _all: list[Metric] = []
 
 
 class Gauge:
-    """A value that goes up and down; one of another kind is counted elsewhere."""
+    """A value that goes up and down; one of another kind is counted elsewhere. None as what it begins with: it is not told until set."""
 
-    def __init__(self, name: str, what: str, kind: str = "gauge") -> None:
+    def __init__(self, name: str, what: str, kind: str = "gauge", begins: float | None = 0.0) -> None:
         self.name, self.what, self.kind = name, what, kind
-        self._value = 0.0
+        self._value = begins
         _all.append(self)
 
     def set(self, value: float) -> None:
         self._value = value
 
     def samples(self) -> Iterator[Sample]:
-        yield self.name, self._value
+        if self._value is not None:
+            yield self.name, self._value
 
 
 class Counter:
