@@ -353,6 +353,14 @@ def test_an_agent_that_waits_to_be_paired_has_no_link_that_could_be_down(kitchen
     assert "\ndosette_panel_link_up " not in told
 
 
+def test_a_button_may_be_on_any_pin_that_is_free(kitchen):
+    kitchen.publish(due_now())
+    kitchen.start(DOSETTE_BUTTONS="take=5,snooze=0,skip=6")
+    kitchen.eventually(kitchen.frame)
+
+    kitchen.press_until("saved: snooze", "snooze")
+
+
 def test_an_agent_that_waits_to_be_paired_stops_when_told(kitchen):
     (kitchen.folder / "device.json").unlink()
     agent = kitchen.start_unpaired()

@@ -75,7 +75,7 @@ class PressSocket:
             return {"saved": False, "said": f"there is no button '{button}' here, only {', '.join(self._pins)}"}
         if not 0 <= hold_s <= LONGEST_HOLD_S:
             return {"saved": False, "said": f"a button can be held for 0 to {LONGEST_HOLD_S:g} seconds"}
-        answer = self._push(self._pins.get(button) or next(iter(self._pins.values())), hold_s)
+        answer = self._push(self._pins.get(button, next(iter(self._pins.values()))), hold_s)
         return {"saved": answer.saved, "said": answer.said}
 
     def _push(self, gpio: int, hold_s: float) -> Answer:
