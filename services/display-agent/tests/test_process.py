@@ -63,11 +63,9 @@ def test_holding_take_undoes_the_press_before(kitchen):
     kitchen.publish(due_now())
     kitchen.start()
     kitchen.eventually(lambda: (kitchen.folder / "plan.json").exists())
-    time.sleep(0.3)
-    assert kitchen.press("take")[0] == 0
-    time.sleep(0.5)
+    kitchen.press_until("saved: take", "take")
 
-    assert kitchen.press("take", "--hold", "2") == (0, "saved: undo, 1 dose")
+    kitchen.press_until("saved: undo, 1 dose", "take", "--hold", "2")
 
     kitchen.eventually(lambda: [press.kind for press in kitchen.presses()] == ["take", "undo"], within_s=2)
 
@@ -195,8 +193,7 @@ def test_a_wiped_redis_gets_the_presses_and_the_frame_again(kitchen, redis):
     kitchen.publish(due_now())
     kitchen.start()
     kitchen.eventually(lambda: (kitchen.folder / "plan.json").exists())
-    time.sleep(0.3)
-    kitchen.press("take")
+    kitchen.press_until("saved: take", "take")
     kitchen.eventually(kitchen.presses)
 
     redis.flushall()
@@ -275,8 +272,7 @@ def test_a_restart_goes_on_counting_presses(kitchen):
     kitchen.publish(dose := due_now())
     kitchen.start()
     kitchen.eventually(lambda: (kitchen.folder / "plan.json").exists())
-    time.sleep(0.3)
-    kitchen.press("take")
+    kitchen.press_until("saved: take", "take")
     kitchen.publish(replace(dose, status="taken", resolved_at=datetime.now(UTC)), due_now(), pressed=1)
     kitchen.eventually(kitchen.journal_is_empty)
     kitchen.processes[0].kill()
@@ -285,8 +281,7 @@ def test_a_restart_goes_on_counting_presses(kitchen):
         kitchen.bus.forget_press("01980000-0000-7000-8000-000000000001", entry.id)
 
     kitchen.start()
-    time.sleep(0.3)
-    kitchen.press("take")
+    kitchen.press_until("saved: take", "take")
 
     kitchen.eventually(lambda: [press.number for press in kitchen.presses()] == [2])
 
@@ -381,9 +376,7 @@ def test_on_a_full_card_a_press_is_said_not_to_be_saved_and_is_saved_once_there_
     resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     refused = kitchen.press("take")
     resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    time.sleep(0.5)
-    saved = kitchen.press("take")
+    kitchen.press_until("saved: take, 1 dose", "take")
 
     assert (refused[0], refused[1].startswith("not saved: ")) == (1, True)
-    assert saved == (0, "saved: take, 1 dose")
     assert agent.poll() is None
