@@ -192,6 +192,51 @@ def test_an_interval_beyond_the_horizon_is_planned_when_it_comes_near(
     assert _due(home) == ["2026-03-04T12:00", "2026-04-01T13:00"]
 
 
+def test_what_begins_at_an_anchor_beyond_the_horizon_is_not_planned_before(
+    home: Home, database_of: Callable[[str], Database]
+):
+    medicine_id, scheduler = _elapsed(home, 8), database_of("scheduler")
+    _take(home, medicine_id, NOON)
+    anchor = NOON + timedelta(days=21)
+    home.rule(
+        medicine_id,
+        (Step(None, Decimal(1)),),
+        kind=ELAPSED,
+        every_minutes=480,
+        counted_from=LAST_TAKEN,
+        anchor_at=anchor,
+    )
+
+    for day in range(1, 16):
+        while schedules.extend_plans(scheduler, NOON + timedelta(days=day)):
+            pass
+
+    assert _due(home)[:3] == ["2026-03-04T12:00", "2026-03-25T12:00", "2026-03-25T20:00"]
+
+
+def test_the_planner_counts_on_from_the_last_one_taken_under_the_old_rule_and_not_from_one_missed(
+    home: Home, database_of: Callable[[str], Database]
+):
+    medicine_id, scheduler, now = home.medicine(), database_of("scheduler"), NOON + timedelta(days=4, hours=-3)
+    home.schedule(medicine_id, "12:30")
+    _take(home, medicine_id, NOON)
+    doses.close_missed(scheduler, now)
+
+    home.rule(
+        medicine_id,
+        (Step(None, Decimal(1)),),
+        now=now,
+        kind=ELAPSED,
+        every_minutes=28 * 24 * 60,
+        counted_from=LAST_TAKEN,
+    )
+    for day in range(5, 25):
+        while schedules.extend_plans(scheduler, NOON + timedelta(days=day)):
+            pass
+
+    assert _due(home)[-2:] == ["2026-03-07T12:30", "2026-04-01T12:00"]
+
+
 def test_a_dose_taken_while_the_planner_thinks_does_not_leave_stale_ones(
     home: Home, database_of: Callable[[str], Database]
 ):

@@ -109,8 +109,8 @@ def resolve_conflict(
     request: Request,
     now: datetime,
 ) -> Answer:
-    """A person says what a conflicting report was: `not_taken` (the same taking, or none) or `taken` (the
-    dose, if nobody has settled it; else one of its own).
+    """A person says what a conflicting report was: `not_taken` (the same taking, or none) or `taken`: the dose, or, where
+    that is settled or the time is outside its window, one of its own.
 
     Raises NotFound; Refused when somebody resolved it already.
     """

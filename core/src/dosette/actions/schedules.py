@@ -185,6 +185,8 @@ def planned_slots(raw: Mapping[str, Any], last_at: datetime | None, since: datet
     """What a stored version plans after `since`; `last_at` is that of the last dose, where the next one follows it."""
     version = version_of(raw)
     next_at = last_at + version.interval if last_at and version.counted_from == LAST_TAKEN else None
+    if next_at and version.anchor_at:
+        next_at = max(next_at, version.anchor_at)
     return slots(version, since, until, next_at)
 
 

@@ -24,8 +24,9 @@ PLANS = """
     SELECT s.medicine_id::text, schedule_json(v),
            (SELECT CASE last.status WHEN 'taken' THEN last.resolved_at ELSE last.due_at END
               FROM doses AS last
-             WHERE s.follows_minutes IS NOT NULL AND last.medicine_id = s.medicine_id AND last.status <> 'cancelled'
-               AND last.kind IN ('elapsed', 'planned') ORDER BY last.due_at DESC LIMIT 1)
+             WHERE s.follows_minutes IS NOT NULL AND last.medicine_id = s.medicine_id AND last.kind IN ('elapsed', 'planned')
+               AND (last.status = 'taken' OR last.status <> 'cancelled' AND last.version = s.version)  -- of an old one, only what was taken
+             ORDER BY last.due_at DESC LIMIT 1)
       FROM schedules AS s
       JOIN schedule_versions AS v ON v.medicine_id = s.medicine_id AND v.number = s.version
      WHERE s.planned_until IS NOT NULL
