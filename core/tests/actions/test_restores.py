@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from conftest import Home
-from dosette.actions import devices, doses, history, households, notices, reminders, restores
+from dosette.actions import devices, doses, history, households, medicines, notices, reminders, restores
 from dosette.actions.devices import ServerKeys
 from dosette.actions.doses import Taking
 from dosette.contracts.plan import Plan
@@ -165,6 +165,29 @@ def test_after_the_release_what_is_open_is_told_and_what_is_over_was_missed(
     assert [_states(home)[each] for each in (past, still_open)] == ["missed", "pending"]
     assert sorted(row[0] for row in told) == sorted([past, still_open])
     assert restores.release(home.database, home.console, LATER) == 0
+
+
+def test_a_change_after_a_restore_leaves_one_dose_of_a_day(home: Home, superuser: Database):
+    medicine_id = home.medicine()
+    home.schedule(medicine_id, "12:30")
+    restores.begin_epoch(superuser, NOON)
+
+    home.schedule(medicine_id, "13:30")
+    restores.release(home.database, home.console, NOON)
+
+    today = [dose for dose in home.doses() if dose["slot_on"] == "2026-03-04"]
+    assert [(str(dose["due_at"])[11:16], dose["status"]) for dose in today] == [("13:30", "pending")]
+
+
+def test_archiving_after_a_restore_leaves_nothing_to_take(home: Home, superuser: Database):
+    medicine_id = home.medicine()
+    home.schedule(medicine_id, "12:30")
+    restores.begin_epoch(superuser, NOON)
+
+    medicines.archive(home.database, home.writer("medicines:write"), medicine_id, NOON)
+    restores.release(home.database, home.console, NOON)
+
+    assert home.doses() == []
 
 
 def test_the_household_is_asked_at_once_and_dismissing_the_alarm_releases(home: Home, superuser: Database):

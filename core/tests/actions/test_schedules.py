@@ -111,6 +111,19 @@ def test_archiving_cancels_what_was_planned(home: Home):
     assert home.doses() == []
 
 
+def test_nobody_is_told_of_an_archived_medicine_though_a_dose_of_it_was_due(
+    home: Home, database_of: Callable[[str], Database]
+):
+    medicine_id, scheduler = home.medicine(), database_of("scheduler")
+    home.schedule(medicine_id, "12:30")
+    reminders.tell_due(scheduler, SOON)
+
+    medicines.archive(home.database, home.writer("medicines:write"), medicine_id, SOON + timedelta(minutes=1))
+
+    assert home.doses() == []
+    assert reminders.tell_due(scheduler, SOON + timedelta(minutes=30)) is None
+
+
 def test_plans_are_extended_day_by_day_without_a_gap_or_a_double(home: Home, database_of: Callable[[str], Database]):
     scheduler, medicine_id = database_of("scheduler"), home.medicine()
     home.schedule(medicine_id, "12:30", "20:00")

@@ -149,7 +149,7 @@ ARCHIVE = Statement(
         UPDATE schedules SET planned_until = NULL FROM medicine WHERE schedules.medicine_id = medicine.id
     ), cancelled AS (
         UPDATE doses SET status = 'cancelled' FROM medicine
-         WHERE doses.medicine_id = medicine.id AND doses.status = 'pending' AND doses.due_at > %(now)s
+         WHERE doses.medicine_id = medicine.id AND doses.status IN ('pending', 'unknown') AND doses.closes_at > %(now)s
         RETURNING doses.id
     ), unsent AS (
         UPDATE reminders SET status = 'dropped', reason = 'archived' FROM cancelled

@@ -82,7 +82,7 @@ CHANGE = Statement(
                daily_use = EXCLUDED.daily_use
     ), cancelled AS (
         UPDATE doses SET status = 'cancelled' FROM whole
-         WHERE doses.medicine_id = whole.id AND doses.status = 'pending' AND doses.due_at > %(now)s
+         WHERE doses.medicine_id = whole.id AND doses.status IN ('pending', 'unknown') AND doses.due_at > %(now)s
         RETURNING doses.id
     ), unsent AS (
         UPDATE reminders SET status = 'dropped', reason = 'rescheduled' FROM cancelled
