@@ -18,7 +18,7 @@ LISTED = re.compile(r"^#([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 OVER_LINES = re.compile(r"""^([^#\n"']*=[ \t]*)("(?:\\.|[^"\\])*"|'[^']*')""", re.MULTILINE | re.DOTALL)
 OURS = "DOSETTE_"
 TOLD_TO_PANELS = "DOSETTE_PANELS_LISTEN"
-EVERYWHERE = re.compile(r"""[0.:\[\]]+""")
+EVERYWHERE = re.compile(r"[0.:\[\]]+")
 """0.0.0.0, ::, and other ways to write them."""
 ALIKE = 0.9  # of a name of 10 letters one may be wrong; COMPOSE_ENV_FILES is Compose's own, and not like COMPOSE_FILE
 

@@ -388,9 +388,8 @@ def _measure_waiting(bench: Bench, village: Village, limits: Limits, kept: _Kept
 def _great_herd(bench: Bench, village: Village, limits: Limits, kept: _Kept, size: int, workers: str) -> _Run:
     """All due at once, told for so long as the limit says; what is left then is called off and not counted."""
     before, rung = village.delivered(), _rung(bench.stack)
-    used = _Used(
-        bench.stack, village.backend()
-    )  # before they are due: a small herd is told in less time than a look takes
+    # Before they are due: a small herd is told in less time than a look takes.
+    used = _Used(bench.stack, village.backend())
     began = village.fall_due(size)
     bench.watcher.doing(f"{size} fall due at once, {workers}", size)
     told = 0

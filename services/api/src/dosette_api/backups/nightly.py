@@ -37,9 +37,8 @@ def keep_making(
     while not stopping.is_set():
         now = clock()
         try:
-            just_tried = (
-                tried_at and tried_at <= now < tried_at + AGAIN_AFTER
-            )  # not if the clock was ahead, and set back
+            # A clock that was ahead and is set back has tried nothing yet.
+            just_tried = tried_at and tried_at <= now < tried_at + AGAIN_AFTER
             if not just_tried and _is_due(url, folder, daily_at, now):
                 tried_at = now
                 made = backup.make(url, folder, to, clock)
